@@ -1,0 +1,1 @@
+"""What decides: the graph, policies, prediction, the report writer."""

@@ -1,0 +1,80 @@
+"""The one tree of errors. Each says what went wrong and how to mend it.
+
+AdvisorError
+├── BadInput            the user can mend it: exit code 2, HTTP 400
+│   ├── BadModel        the folder is no model, or a damaged one
+│   ├── BadWorkload     a workload file or name that can't be used
+│   ├── UnknownFlag     a flag the installed engine does not have
+│   └── NoRoom          not enough memory or disk
+├── StoreError          the store is locked, or written by a newer version
+├── EngineFailed        an engine died, hung or never got ready
+├── SetupFailed         an adapter's environment could not be made
+├── ArtifactFailed      a quantizer or compressor failed
+├── NothingMeasured     not even the baseline gave a figure: exit code 3
+└── SloImpossible       no candidate meets the SLOs: exit code 4
+"""
+
+from knowledge.types.trial import Cause
+
+
+class AdvisorError(Exception):
+    """Root. `message` is one line: what and why; `hint` is one line: how to mend it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class BadInput(AdvisorError):
+    exit_code = 2
+
+
+class BadModel(BadInput):
+    pass
+
+
+class BadWorkload(BadInput):
+    pass
+
+
+class UnknownFlag(BadInput):
+    pass
+
+
+class NoRoom(BadInput):
+    pass
+
+
+class StoreError(AdvisorError):
+    exit_code = 2
+
+
+class EngineFailed(AdvisorError):
+    exit_code = 3
+
+    def __init__(self, cause: Cause, message: str, log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.log_tail = log_tail
+
+
+class SetupFailed(AdvisorError):
+    exit_code = 3
+
+
+class ArtifactFailed(AdvisorError):
+    exit_code = 3
+
+
+class NothingMeasured(AdvisorError):
+    exit_code = 3
+
+
+class SloImpossible(AdvisorError):
+    exit_code = 4

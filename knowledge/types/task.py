@@ -1,0 +1,231 @@
+"""What the user asks for: a model on hardware under a workload, with objectives, floor and budget."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from knowledge.types.base import Frozen
+
+
+class Attention(StrEnum):
+    MHA = "mha"
+    GQA = "gqa"
+    MQA = "mqa"
+    MLA = "mla"
+
+
+class ModelFacts(Frozen):
+    """What config.json says of a model. Sizes in elements, not bytes, unless the name says so."""
+
+    architecture: str
+    layers: int
+    hidden_size: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    tied_embeddings: bool
+    attention: Attention
+    parameters: int
+    active_parameters: int
+    embedding_parameters: int
+    kv_elements_per_token: int
+    """K and V elements one token adds over all layers; times bytes per element gives bytes."""
+    sliding_window: int | None = None
+    sliding_layers: int = 0
+    """How many layers see only the sliding window."""
+    experts: int = 0
+    experts_per_token: int = 0
+    max_position: int
+    dtype: str
+    """The checkpoint's own dtype, e.g. "bfloat16"."""
+    quantization: str | None = None
+
+
+class ModelSpec(Frozen):
+    """A model on disk that was looked at: a folder an engine can load."""
+
+    name: str
+    path: str
+    fingerprint: str
+    """Hash of config, tokenizer and weights: two folders with the same one are the same model."""
+    weights_bytes: int
+    facts: ModelFacts
+
+
+class Device(Frozen):
+    """One accelerator (or the CPU as one) with the two ceilings of the roofline."""
+
+    name: str
+    kind: Literal["cpu", "cuda"]
+    memory_bytes: int
+    bandwidth_bytes_per_s: float
+    """Highest sustained read bandwidth of the memory that holds the weights."""
+    flops_per_s: dict[str, float]
+    """Dense floating-point (or integer) operations per second by dtype, without sparsity."""
+    measured: bool = False
+    source: str = ""
+    compute_capability: str | None = None
+    power_w: float | None = None
+    price_per_hour_usd: float | None = None
+
+
+class Hardware(Frozen):
+    """The machine a session runs on."""
+
+    device: Device
+    device_count: int = 1
+    cpu_name: str
+    cores: int
+    numa_nodes: int = 1
+    isa: tuple[str, ...] = ()
+    """Instruction sets that matter to kernels, e.g. avx512_bf16, amx_bf16, avx512_vnni."""
+    host_memory_bytes: int
+    software: dict[str, str] = {}
+    """Kernel, Python and driver versions."""
+
+
+class ClosedLoop(Frozen):
+    """So many streams, each sends its next request when the last one ended."""
+
+    kind: Literal["closed"] = "closed"
+    concurrency: int = Field(ge=1, le=4096)
+
+
+class Poisson(Frozen):
+    """Arrivals with exponential gaps; max_in_flight caps what is open at once (None: no cap)."""
+
+    kind: Literal["poisson"] = "poisson"
+    rate_per_s: float = Field(gt=0)
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+
+Arrival = Annotated[ClosedLoop | Poisson, Field(discriminator="kind")]
+
+
+class Lengths(Frozen):
+    """Token counts, uniform on [low, high]."""
+
+    low: int = Field(ge=1)
+    high: int = Field(ge=1)
+
+    def model_post_init(self, _context: object) -> None:
+        if self.low > self.high:
+            raise ValueError(f"lengths upside down: {self.low} > {self.high}")
+
+    @property
+    def mean(self) -> float:
+        return (self.low + self.high) / 2
+
+
+class Workload(Frozen):
+    """What is sent. Prompts are unique unless shared_prefix_tokens asks for a common start."""
+
+    name: str
+    arrival: Arrival
+    input_tokens: Lengths
+    output_tokens: Lengths
+    shared_prefix_tokens: int = Field(default=0, ge=0)
+    text: Literal["natural", "random"] = "natural"
+    """natural: real English and code; random: random tokens (flatters n-gram speculation)."""
+    ignore_eos: bool = True
+    trace_path: str | None = None
+    """A JSONL file of the user's own requests; its prompts and lengths replace the synthetic."""
+    trace_sha256: str | None = None
+    note: str = ""
+
+
+class Metric(StrEnum):
+    """Every figure a measurement may hold. The unit is in the name."""
+
+    OUTPUT_TOKENS_PER_S = "output_tokens_per_s"
+    REQUESTS_PER_S = "requests_per_s"
+    GOODPUT_PER_S = "goodput_per_s"
+    TTFT_MEAN_MS = "ttft_mean_ms"
+    TTFT_P50_MS = "ttft_p50_ms"
+    TTFT_P95_MS = "ttft_p95_ms"
+    TTFT_P99_MS = "ttft_p99_ms"
+    TPOT_MEAN_MS = "tpot_mean_ms"
+    TPOT_P50_MS = "tpot_p50_ms"
+    TPOT_P95_MS = "tpot_p95_ms"
+    TPOT_P99_MS = "tpot_p99_ms"
+    ITL_MEAN_MS = "itl_mean_ms"
+    ITL_P50_MS = "itl_p50_ms"
+    ITL_P95_MS = "itl_p95_ms"
+    ITL_P99_MS = "itl_p99_ms"
+    E2E_MEAN_MS = "e2e_mean_ms"
+    E2E_P50_MS = "e2e_p50_ms"
+    E2E_P95_MS = "e2e_p95_ms"
+    E2E_P99_MS = "e2e_p99_ms"
+    ERROR_RATE = "error_rate"
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.value.endswith("_per_s")
+
+
+class Slo(Frozen):
+    """One promise, e.g. ttft_p95_ms <= 200. Metrics that grow better are bounded from below."""
+
+    metric: Metric
+    limit: float
+
+    def met_by(self, value: float) -> bool:
+        return value >= self.limit if self.metric.higher_is_better else value <= self.limit
+
+    def violation(self, value: float) -> float:
+        """Relative distance to the limit: 0 or below when met, 0.5 when half as much again."""
+        if self.metric.higher_is_better:
+            return (self.limit - value) / self.limit
+        return (value - self.limit) / self.limit if self.limit else value
+
+
+class Objective(StrEnum):
+    LATENCY = "latency"
+    TTFT = "ttft"
+    TPOT = "tpot"
+    THROUGHPUT = "throughput"
+    COST = "cost"
+
+    @property
+    def metric(self) -> Metric:
+        """The figure that decides. Medians, since a tail needs more samples than a trial has;
+        cost per token is price over throughput, so at a fixed price throughput decides it."""
+        return {
+            Objective.LATENCY: Metric.E2E_P50_MS,
+            Objective.TTFT: Metric.TTFT_P50_MS,
+            Objective.TPOT: Metric.TPOT_P50_MS,
+            Objective.THROUGHPUT: Metric.OUTPUT_TOKENS_PER_S,
+            Objective.COST: Metric.OUTPUT_TOKENS_PER_S,
+        }[self]
+
+
+class Budget(Frozen):
+    """The search stops when either is spent; the last trial may overrun the seconds."""
+
+    seconds: float = Field(gt=0)
+    trials: int | None = Field(default=None, ge=1)
+
+
+class QualityFloor(Frozen):
+    """How much worse than the engine's default a candidate may score on real text."""
+
+    margin_nats_per_token: float = Field(default=0.02, gt=0)
+    """Highest tolerated loss of mean token log-probability; 0.02 is 2 % of perplexity."""
+
+
+class Task(Frozen):
+    """Everything a session is about. Two equal tasks have the same id."""
+
+    model: ModelSpec
+    hardware: Hardware
+    workload: Workload
+    engine: str
+    objective: Objective = Objective.LATENCY
+    slos: tuple[Slo, ...] = ()
+    budget: Budget
+    quality_floor: QualityFloor = QualityFloor()
+    policy: str = "portfolio"
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""What touches the world: engines, quantizers, load generator, quality checks, store."""
