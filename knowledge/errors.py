@@ -10,6 +10,7 @@ AdvisorError
 ├── EngineFailed        an engine died, hung or never got ready
 ├── SetupFailed         an adapter's environment could not be made
 ├── ArtifactFailed      a quantizer or compressor failed
+├── QualityUnavailable  the endpoint gives no log-probabilities that can be used
 ├── NothingMeasured     not even the baseline gave a figure: exit code 3
 └── SloImpossible       no candidate meets the SLOs: exit code 4
 """
@@ -69,6 +70,14 @@ class SetupFailed(AdvisorError):
 
 
 class ArtifactFailed(AdvisorError):
+    exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.log_tail = log_tail
+
+
+class QualityUnavailable(AdvisorError):
     exit_code = 3
 
 

@@ -1,0 +1,110 @@
+"""What the export formats are rendered from."""
+
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from advisor import outcome
+from advisor.export.command import Command, portable
+from knowledge.errors import BadInput
+from knowledge.types import Frozen, TrialResult
+from tools.store import SessionRecord
+
+ENGINES = Path(__file__).parent / "engines"
+GIB = 2**30
+
+
+class Runtime(Frozen):
+    """Where an engine can be had: a package for a virtual environment, an image for a container."""
+
+    package: str
+    image: str
+    module: str
+    """What Python imports when the engine is installed."""
+    health: str
+    """HTTP path that answers 200 once the server is ready."""
+
+
+class Deployment(Frozen):
+    """One measured configuration, ready to be written down in any format."""
+
+    name: str
+    """Lower-case letters, digits and dashes: fit for a service or a Kubernetes object."""
+    session: str
+    trial_id: str
+    model: str
+    engine: str
+    engine_version: str
+    artifact: str | None
+    command: Command
+    runtime: Runtime | None
+    """None when nobody publishes the engine: then only the script is written."""
+    accelerator: str
+    devices: int
+    cores: int
+    memory_gib: int | None
+    """Peak memory of the measured process tree with a quarter on top, in whole GiB."""
+    ready_s: float
+
+
+def deployment(record: SessionRecord) -> Deployment:
+    """The configuration that the session hands in, or BadInput when there is none to launch."""
+    trial = outcome.handed_in(record)
+    session = record.row.session
+    if trial is None:
+        raise BadInput(
+            f"Сессия {session} ещё ничего не сдала: production-проверки не было",
+            f"Доведите её до конца: advisor resume {session}",
+        )
+    if trial.launch is None or not trial.launch.argv:
+        raise BadInput(
+            f"Сессия {session} мерила уже запущенный сервер: команды запуска у неё нет",
+            "Экспортировать можно сессию, в которой advisor запускал движок сам",
+        )
+    hardware = record.task.hardware
+    artifact = trial.spec.candidate.artifact
+    version = trial.launch.engine_version.split("+")[0]
+    engine = trial.spec.candidate.config.engine
+    return Deployment(
+        name=slug(record.task.model.name),
+        session=session,
+        trial_id=trial.trial_id,
+        model=record.task.model.name,
+        engine=engine,
+        engine_version=version,
+        artifact=f"{artifact.scheme} ({artifact.quantizer})" if artifact else None,
+        command=portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env),
+        runtime=_runtime(engine, hardware.device.kind, version),
+        accelerator=hardware.device.kind,
+        devices=hardware.device_count,
+        cores=hardware.cores,
+        memory_gib=_memory_gib(trial),
+        ready_s=trial.launch.ready_s,
+    )
+
+
+def slug(text: str) -> str:
+    """The text in lower-case letters, digits and single dashes, at most 50 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:50].strip("-") or "llm"
+
+
+def _memory_gib(trial: TrialResult) -> int | None:
+    peak = trial.telemetry.rss_peak_bytes if trial.telemetry else None
+    return math.ceil(peak * 1.25 / GIB) if peak else None
+
+
+@cache
+def _runtime(engine: str, accelerator: str, version: str) -> Runtime | None:
+    path = ENGINES / f"{engine}.yaml"
+    if not path.exists():
+        return None
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Runtime(
+        package=data[accelerator]["package"].format(version=version),
+        image=data[accelerator]["image"].format(version=version),
+        module=data["module"],
+        health=data["health"],
+    )

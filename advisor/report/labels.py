@@ -1,0 +1,82 @@
+"""Russian names and units of what the report speaks of. Field terms stay in the original."""
+
+from knowledge.types import ClosedLoop, Decision, Lengths, Metric, Objective, Slo, Workload
+
+from advisor.report.numbers import NBSP, number, plural, with_unit
+
+TABLE_METRICS = tuple(metric for metric in Metric if "_mean_" not in metric.value)
+"""Rows of the big tables: percentiles say more than means."""
+
+_RATES = {
+    Metric.OUTPUT_TOKENS_PER_S: ("Output throughput", "ток/с"),
+    Metric.REQUESTS_PER_S: ("Requests", "запр./с"),
+    Metric.GOODPUT_PER_S: ("Goodput", "запр./с"),
+    Metric.ERROR_RATE: ("Доля ошибок", ""),
+}
+
+OBJECTIVES = {
+    Objective.LATENCY: "полное время ответа",
+    Objective.TTFT: "время до первого токена",
+    Objective.TPOT: "время на токен",
+    Objective.THROUGHPUT: "пропускная способность",
+    Objective.COST: "цена токена",
+}
+
+DECISIONS = {
+    Decision.KEPT: "оставлена",
+    Decision.DROPPED: "отброшена",
+    Decision.INCONCLUSIVE: "разница не доказана",
+    Decision.CRASHED: "не запустилась",
+}
+
+BOTTLENECKS = {
+    "compute": "вычисления",
+    "memory-bandwidth": "пропускная способность памяти",
+    "kv-capacity": "место под KV cache",
+    "scheduler": "планировщик движка",
+    "host": "процессор, который обслуживает движок",
+}
+
+ENGINES = {"vllm": "vLLM", "transformers": "transformers", "sglang": "SGLang"}
+
+
+def engine(name: str) -> str:
+    return ENGINES.get(name, name)
+
+
+def metric(of: Metric) -> str:
+    """«TTFT p95», «Output throughput»."""
+    if of in _RATES:
+        return _RATES[of][0]
+    stem, statistic, _ = of.value.split("_")
+    return f"{stem.upper()} {'среднее' if statistic == 'mean' else statistic}"
+
+
+def unit(of: Metric) -> str:
+    return _RATES[of][1] if of in _RATES else "мс"
+
+
+def value(of: Metric, figure: float) -> str:
+    return with_unit(figure, unit(of))
+
+
+def slo(promise: Slo) -> str:
+    """«TTFT p95 ≤ 200 мс»."""
+    sign = "≥" if promise.metric.higher_is_better else "≤"
+    return f"{metric(promise.metric)} {sign} {with_unit(promise.limit, unit(promise.metric))}"
+
+
+def lengths(of: Lengths) -> str:
+    if of.low == of.high:
+        return plural(of.low, "токен", "токена", "токенов")
+    return f"{number(of.low, 0)}–{number(of.high, 0)}{NBSP}токенов"
+
+
+def arrival(of: Workload) -> str:
+    """«8 потоков без пауз», «в среднем 4 запроса в секунду (Poisson)»."""
+    if isinstance(of.arrival, ClosedLoop):
+        streams = plural(of.arrival.concurrency, "поток", "потока", "потоков")
+        return f"{streams}, каждый шлёт следующий запрос сразу после ответа"
+    cap = of.arrival.max_in_flight
+    limit = f", одновременно не больше {cap}" if cap else ""
+    return f"Poisson, в среднем {number(of.arrival.rate_per_s)}{NBSP}запр./с{limit}"

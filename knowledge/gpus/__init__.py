@@ -1,0 +1,1 @@
+"""Accelerators, one YAML file each; knowledge.devices loads them."""

@@ -1,0 +1,146 @@
+"""From the requests a client saw to the figures of a server. Every reported number comes from here.
+
+TTFT, TPOT, ITL and E2E as DESIGN and vLLM's benchmark define them. Times count from the moment a
+request was due: in an open loop a late send is the server's delay as a user feels it (coordinated
+omission otherwise). Request figures are of requests due within the round; rates are of the steady
+window, which begins when every stream has had a token, at the latest after a quarter of the round.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.measure.rates import Rates, rates_of
+from knowledge.measure.requests import (
+    failed,
+    kept_after_ramp,
+    latencies,
+    token_gaps,
+    unfinished,
+    within_slos,
+)
+from knowledge.measure.warnings import warnings_of
+from knowledge.statistics import (
+    bootstrap_interval,
+    bootstrap_ratio,
+    clustered_quantile,
+    percentile,
+    wilson_interval,
+)
+from knowledge.types import Estimate, Measurement, Metric, RequestSample, Slo
+
+_PERCENTILES = (50, 95, 99)
+
+
+def summarize(
+    samples: Sequence[RequestSample], *, round_s: float, slos: Sequence[Slo], seed: int
+) -> Measurement:
+    """All rounds of one server under one workload, each figure with its 95 % interval.
+
+    A figure that nothing was seen for is missing, never zero: no answers, no latencies.
+    """
+    if round_s <= 0:
+        raise ValueError(f"a round must last, not {round_s} s")
+    ordered = sorted(samples, key=lambda s: (s.round, s.intended_s, s.index))
+    due = [s for s in ordered if 0 <= s.intended_s < round_s]
+    kept = kept_after_ramp(due)
+    rounds = [[s for s in ordered if s.round == r] for r in sorted({s.round for s in ordered})]
+    rates = [rates_of(of_round, round_s, within_slos(slos)) for of_round in rounds]
+    failures = [s for s in due if failed(s)]
+    return Measurement(
+        metrics=_metrics(due, kept, rates, seed=seed),
+        rounds=tuple(
+            _points([s for s in kept if s.round == of_round[0].round], rate)
+            for of_round, rate in zip(rounds, rates, strict=True)
+        ),
+        window_s=sum(rate.seconds for rate in rates),
+        requests=len(due),
+        failed_requests=len(failures),
+        warnings=warnings_of(due, kept, rates, round_s=round_s),
+    )
+
+
+def _metrics(
+    due: Sequence[RequestSample],
+    kept: Sequence[RequestSample],
+    rates: Sequence[Rates],
+    *,
+    seed: int,
+) -> dict[Metric, Estimate]:
+    metrics = _rate_estimates(rates, seed)
+    # Requests in flight together share a batch: those of neighbours are drawn together.
+    block = max(1, min(len({s.stream for s in kept}), len(kept) // 10))
+    for stem, values in latencies(kept).items():
+        metrics |= _latency_estimates(stem, values, seed=seed, block=block)
+    metrics |= _gap_estimates(*token_gaps(kept), seed=seed)
+    answered = [s for s in due if not unfinished(s)]
+    if answered:
+        errors = sum(failed(s) for s in answered)
+        metrics[Metric.ERROR_RATE] = wilson_interval(errors, len(answered))
+    return metrics
+
+
+def _rate_estimates(rates: Sequence[Rates], seed: int) -> dict[Metric, Estimate]:
+    counts = {
+        Metric.OUTPUT_TOKENS_PER_S: [rate.tokens for rate in rates],
+        Metric.REQUESTS_PER_S: [rate.requests for rate in rates],
+    }
+    if any(rate.good is not None for rate in rates):
+        counts[Metric.GOODPUT_PER_S] = [rate.good for rate in rates if rate.good is not None]
+    if not any(rate.tokens.sum() for rate in rates):
+        return {}
+    widths = np.concatenate([rate.widths for rate in rates])
+    return {
+        metric: bootstrap_ratio(np.concatenate(windows), widths, seed=seed)
+        for metric, windows in counts.items()
+    }
+
+
+def _latency_estimates(
+    stem: str, values: NDArray[np.float64], *, seed: int, block: int
+) -> dict[Metric, Estimate]:
+    if not values.size:
+        return {}
+    estimates = {_metric(stem, "mean"): bootstrap_interval(values, np.mean, seed=seed, block=block)}
+    for q in _PERCENTILES:
+        statistic = percentile(q)
+        estimate = bootstrap_interval(values, statistic, seed=seed, block=block)
+        estimates[_metric(stem, f"p{q}")] = estimate
+    return estimates
+
+
+def _gap_estimates(
+    gaps: NDArray[np.float64], owners: NDArray[np.int64], *, seed: int
+) -> dict[Metric, Estimate]:
+    if not gaps.size:
+        return {}
+    sums = np.bincount(owners, weights=gaps).astype(np.float64)
+    counts = np.bincount(owners).astype(np.float64)
+    present = counts > 0  # a request of one token has no gap
+    mean = bootstrap_ratio(sums[present], counts[present], seed=seed)
+    estimates = {Metric.ITL_MEAN_MS: mean.replace(n=int(gaps.size))}
+    for q in _PERCENTILES:
+        estimates[_metric("itl", f"p{q}")] = clustered_quantile(gaps, owners, q / 100)
+    return estimates
+
+
+def _points(kept: Sequence[RequestSample], rate: Rates) -> dict[Metric, float]:
+    """Point values of one round."""
+    points: dict[Metric, float] = {}
+    if rate.tokens.sum():
+        points[Metric.OUTPUT_TOKENS_PER_S] = float(rate.tokens.sum() / rate.seconds)
+        points[Metric.REQUESTS_PER_S] = float(rate.requests.sum() / rate.seconds)
+        if rate.good is not None:
+            points[Metric.GOODPUT_PER_S] = float(rate.good.sum() / rate.seconds)
+    series = latencies(kept) | {"itl": token_gaps(kept)[0]}
+    for stem, values in series.items():
+        if values.size:
+            points[_metric(stem, "mean")] = float(values.mean())
+            for q, value in zip(_PERCENTILES, np.percentile(values, _PERCENTILES), strict=True):
+                points[_metric(stem, f"p{q}")] = float(value)
+    return points
+
+
+def _metric(stem: str, statistic: str) -> Metric:
+    return Metric(f"{stem}_{statistic}_ms")

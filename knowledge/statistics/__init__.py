@@ -1,0 +1,27 @@
+"""Intervals, comparisons and steady state. Every random draw is seeded."""
+
+from knowledge.statistics.bootstrap import (
+    Statistic,
+    bootstrap_interval,
+    bootstrap_ratio,
+    percentile,
+    wilson_interval,
+)
+from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
+from knowledge.statistics.noninferiority import non_inferior
+from knowledge.statistics.quantiles import clustered_quantile
+from knowledge.statistics.steady import steady_start
+
+__all__ = [
+    "Statistic",
+    "bootstrap_interval",
+    "bootstrap_ratio",
+    "clustered_quantile",
+    "minimum_detectable_effect",
+    "non_inferior",
+    "percentile",
+    "ratio_of_estimates",
+    "speedup",
+    "steady_start",
+    "wilson_interval",
+]

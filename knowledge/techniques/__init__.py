@@ -1,0 +1,1 @@
+"""Technique cards, one YAML file each; knowledge.cards loads them."""

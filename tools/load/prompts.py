@@ -1,0 +1,190 @@
+"""Prompts of asked lengths, made outside the timed path: natural or random text, or a trace."""
+
+import random
+import re
+import string
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from knowledge.errors import BadWorkload
+from knowledge.types import Workload
+from tools.load.corpus import PROMPT_PART, load_text
+from tools.load.tokenizer import Tokenizer
+from tools.load.trace import Message, TraceRow, load_trace, trace_sha256
+
+_HEAD_WORDS = 3
+_SURPLUS = (1.15, 1.6, 2.5, 4.0)
+"""Passages are taken longer than asked, by so much, and cut: tokens differ in length."""
+_SPARE_CHARACTERS = 40
+_PROBE_CHARACTERS = 20_000
+_LEAST_UNIQUE_TOKENS = 4
+CHARACTERS_PER_TOKEN = 4
+"""Rule of thumb for English where the model's tokenizer is not at hand."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One request to send. input_tokens is exact with a tokenizer, an estimate without."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    arrival_s: float | None = None
+    messages: tuple[Message, ...] | None = None
+
+
+class PromptSource:
+    """An endless, seeded sequence of prompts: equal arguments give equal prompts.
+
+    No two prompts begin alike, so that no prefix cache can answer, unless the workload asks for a
+    shared prefix. A trace is sent as it stands, again from the start when it ends.
+    """
+
+    def __init__(self, workload: Workload, tokenizer: Tokenizer | None, seed: int) -> None:
+        self.tokenizer = tokenizer
+        self._ready: deque[Prompt] = deque()
+        self._stream = (
+            _traced(workload, workload.trace_path, tokenizer)
+            if workload.trace_path
+            else _synthetic(workload, tokenizer, seed)
+        )
+        self.requests_per_s: float | None = None
+        """Pace of the last round; the generator notes it to know how many to prepare."""
+
+    def next(self) -> Prompt:
+        return self._ready.popleft() if self._ready else next(self._stream)
+
+    def prepare(self, count: int, budget_s: float = 0.05) -> bool:
+        """Have `count` prompts at hand, as far as the time allows; True when they are.
+
+        The order stays: what was prepared comes first.
+        """
+        end = time.monotonic() + budget_s
+        while len(self._ready) < count and time.monotonic() < end:
+            self._ready.append(next(self._stream))
+        return len(self._ready) >= count
+
+
+def _traced(workload: Workload, path: str, tokenizer: Tokenizer | None) -> Iterator[Prompt]:
+    rows = load_trace(path)
+    if workload.trace_sha256 not in (None, trace_sha256(path)):
+        raise BadWorkload(
+            f"файл нагрузки изменился с начала сессии: {path}", "Начните новую сессию"
+        )
+    return _replay(rows, tokenizer)
+
+
+def _replay(rows: tuple[TraceRow, ...], tokenizer: Tokenizer | None) -> Iterator[Prompt]:
+    """Rows again and again; arrival times go on growing by the trace's span and one mean gap."""
+    lengths = [_length(row.text, tokenizer) for row in rows]
+    span = (rows[-1].arrival_s or 0) - (rows[0].arrival_s or 0)
+    span += span / (len(rows) - 1) if len(rows) > 1 else 1.0
+    lap = 0
+    while True:
+        for row, length in zip(rows, lengths, strict=True):
+            arrival = None if row.arrival_s is None else row.arrival_s + lap * span
+            yield Prompt(row.text, length, row.output_tokens, arrival, row.messages)
+        lap += 1
+
+
+def _length(text: str, tokenizer: Tokenizer | None) -> int:
+    return tokenizer.count(text) if tokenizer else max(1, len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _synthetic(workload: Workload, tokenizer: Tokenizer | None, seed: int) -> Iterator[Prompt]:
+    shared = workload.shared_prefix_tokens
+    if shared and shared + _LEAST_UNIQUE_TOKENS > workload.input_tokens.low:
+        raise BadWorkload(
+            f"общий префикс ({shared} токенов) не оставляет места для запроса "
+            f"(от {workload.input_tokens.low} токенов)",
+            "Уменьшите shared_prefix_tokens или увеличьте input_tokens",
+        )
+    return _generate(workload, tokenizer, random.Random(seed))
+
+
+def _generate(
+    workload: Workload, tokenizer: Tokenizer | None, rng: random.Random
+) -> Iterator[Prompt]:
+    natural = workload.text == "natural"
+    passages: Passages = NaturalText(tokenizer) if natural else RandomTokens(tokenizer)
+    shared, prefix = workload.shared_prefix_tokens, ""
+    if shared:
+        prefix = _fit(passages, "", shared, rng, tokenizer)[0] + "\n\n"
+    for head in _heads(passages.words, rng):
+        wanted = rng.randint(workload.input_tokens.low, workload.input_tokens.high)
+        output = rng.randint(workload.output_tokens.low, workload.output_tokens.high)
+        text, length = _fit(passages, prefix + head, wanted, rng, tokenizer)
+        yield Prompt(text, length, output)
+
+
+def _fit(
+    passages: "Passages", start: str, tokens: int, rng: random.Random, tokenizer: Tokenizer | None
+) -> tuple[str, int]:
+    """`start` and a passage, cut to `tokens`; and how many they are in the end."""
+    if tokenizer is None:
+        return (start + passages.take(tokens, rng))[: tokens * CHARACTERS_PER_TOKEN], tokens
+    best = ("", 0)
+    for surplus in _SURPLUS:
+        best = tokenizer.cut_and_count(start + passages.take(int(surplus * tokens), rng), tokens)
+        if best[1] == tokens:
+            break
+    return best
+
+
+def _heads(words: tuple[str, ...], rng: random.Random) -> Iterator[str]:
+    """Starts that differ: the first word comes again only after all others had their turn."""
+    columns = [rng.sample(words, len(words)) for _ in range(_HEAD_WORDS)]
+    number = 0
+    while True:
+        rest, head = number, []
+        for column in columns:
+            rest, digit = divmod(rest, len(column))
+            head.append(column[digit])
+        yield " ".join(head).capitalize() + ".\n"
+        number += 1
+
+
+class Passages(Protocol):
+    """Where the body of a prompt comes from."""
+
+    words: tuple[str, ...]
+
+    def take(self, tokens: int, rng: random.Random) -> str:
+        """Text of a little more than `tokens` tokens, to be cut to length."""
+
+
+class NaturalText:
+    """Pieces of the corpus, each from a random word on, so that it reads on."""
+
+    def __init__(self, tokenizer: Tokenizer | None) -> None:
+        self._text = load_text(PROMPT_PART)
+        self._characters_per_token: float = CHARACTERS_PER_TOKEN
+        if tokenizer:
+            probe = self._text[:_PROBE_CHARACTERS]
+            self._characters_per_token = len(probe) / max(1, tokenizer.count(probe))
+        self.words = tuple(sorted(set(re.findall(r"\b[a-z]{4,9}\b", self._text))))
+
+    def take(self, tokens: int, rng: random.Random) -> str:
+        size = int(tokens * self._characters_per_token) + _SPARE_CHARACTERS
+        begin = self._text.find(" ", rng.randrange(len(self._text))) + 1
+        laps, end = divmod(begin + size, len(self._text))
+        return (self._text * laps + self._text[:end])[begin:]
+
+
+class RandomTokens:
+    """Random tokens of the vocabulary; without a tokenizer random letters."""
+
+    def __init__(self, tokenizer: Tokenizer | None) -> None:
+        self._pieces = tokenizer.plain_pieces() if tokenizer else _letters()
+        self.words = tuple(sorted({p.strip() for p in self._pieces if p.strip().isalpha()}))
+
+    def take(self, tokens: int, rng: random.Random) -> str:
+        return "".join(rng.choices(self._pieces, k=tokens + _SPARE_CHARACTERS))
+
+
+def _letters() -> tuple[str, ...]:
+    rng, size = random.Random(0), CHARACTERS_PER_TOKEN - 1
+    return tuple(" " + "".join(rng.choices(string.ascii_lowercase, k=size)) for _ in range(4096))

@@ -1,0 +1,1 @@
+"""Did quality hold, and was the measurement honest."""
