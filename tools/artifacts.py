@@ -1,11 +1,6 @@
 """Derived checkpoints: made once, kept by content, published whole or not at all."""
 
-import asyncio
-import fcntl
-import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,13 +8,14 @@ from pydantic import ValidationError
 from knowledge.errors import NoRoom
 from knowledge.types import Artifact, Frozen, Hardware, ModelSpec
 from tools import envs
+from tools._disk import free_disk_bytes
+from tools._locked import locked
 from tools.home import Home
 from tools.quantizers import ArtifactReport, load
 from tools.quantizers.base import Progress
 
 _MANIFEST = "manifest.json"
 _SPARE_BYTES = 512 * 2**20
-_POLL_S = 0.5
 
 
 class Manifest(Frozen):
@@ -67,8 +63,8 @@ async def ensure(
     path = folder(artifact, model, home)
     if find(artifact, model, home):
         return path
-    home.artifacts.mkdir(parents=True, exist_ok=True)
-    async with _locked(home.artifacts / f".{path.name}.lock", progress):
+    waiting = f"{path.name}: артефакт уже делает другой процесс, ждём"
+    async with locked(home.artifacts / f"{path.name}.lock", lambda: progress(waiting)):
         if find(artifact, model, home):
             return path
         _check_room(model, home)
@@ -85,7 +81,7 @@ async def ensure(
     return path
 
 
-def _publish(  # noqa: PLR0913 - the fields of a manifest
+def _publish(
     work: Path,
     path: Path,
     artifact: Artifact,
@@ -114,34 +110,10 @@ def _sizes(path: Path) -> dict[str, int]:
 def _check_room(model: ModelSpec, home: Home) -> None:
     """A quantized copy is smaller than the original; what it will be is not known before."""
     needed = model.weights_bytes + _SPARE_BYTES
-    free = shutil.disk_usage(home.artifacts).free
+    free = free_disk_bytes(home.artifacts)
     if free < needed:
         raise NoRoom(
             f"для квантованной копии нужно {needed / 2**30:.1f} ГиБ, "
             f"на диске свободно {free / 2**30:.1f} ГиБ",
             f"Освободите место или перенесите кэш: {home.artifacts}",
         )
-
-
-@asynccontextmanager
-async def _locked(lock: Path, progress: Progress) -> AsyncIterator[None]:
-    """An flock that waits without blocking the loop; the kernel frees it when its owner dies."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        told = False
-        while not _try_lock(descriptor):
-            if not told:
-                progress("жду: этот артефакт уже делает другой процесс")
-                told = True
-            await asyncio.sleep(_POLL_S)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

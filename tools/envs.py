@@ -189,6 +189,8 @@ def _words_of(process: ServerProcess) -> str:
 
 def _steps_done(root: Path) -> int | None:
     """Number of the last step that ended well; 0 is the environment itself, None not even that."""
+    if not _python(root).exists():
+        return None
     try:
         return int((root / _DONE).read_text())
     except (FileNotFoundError, ValueError):
@@ -196,7 +198,7 @@ def _steps_done(root: Path) -> int | None:
 
 
 def _drop_half_installed(root: Path) -> None:
-    """A package without RECORD was cut off while being installed, yet pip would take it for whole."""
+    """A package without RECORD was cut off half-way, yet pip would take it for installed."""
     for info in _site_packages(root).glob("*.dist-info"):
         if not (info / "RECORD").exists():
             shutil.rmtree(info)

@@ -20,7 +20,7 @@ class Format(Protocol):
         """The file's text; None where the engine cannot be had in this form."""
 
 
-def formats() -> tuple[Format, ...]:
+def all_formats() -> tuple[Format, ...]:
     """All formats, found by file name."""
     names = sorted(path.stem for path in FORMATS.glob("*.py") if not path.stem.startswith("_"))
     return tuple(
@@ -36,7 +36,7 @@ def export(record: SessionRecord, out_dir: Path) -> tuple[Path, ...]:
     what = deployment(record)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
-    for form in formats():
+    for form in all_formats():
         text = form.render(what)
         if text is None:
             continue
@@ -47,4 +47,4 @@ def export(record: SessionRecord, out_dir: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-__all__ = ["Deployment", "Format", "deployment", "export", "formats"]
+__all__ = ["Deployment", "Format", "all_formats", "deployment", "export"]

@@ -21,7 +21,11 @@ class Runtime(Frozen):
     """Where an engine can be had: a package for a virtual environment, an image for a container."""
 
     package: str
+    then: tuple[str, ...]
+    """What pip has to do after installing it."""
     image: str
+    note: str
+    """What to mind when the container runs elsewhere: Russian, may be empty."""
     module: str
     """What Python imports when the engine is installed."""
     health: str
@@ -69,7 +73,7 @@ def deployment(record: SessionRecord) -> Deployment:
     version = trial.launch.engine_version.split("+")[0]
     engine = trial.spec.candidate.config.engine
     return Deployment(
-        name=slug(record.task.model.name),
+        name=_object_name(record.task.model.name),
         session=session,
         trial_id=trial.trial_id,
         model=record.task.model.name,
@@ -91,6 +95,12 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:50].strip("-") or "llm"
 
 
+def _object_name(model: str) -> str:
+    """A Kubernetes Service must begin with a letter."""
+    name = slug(model)
+    return name if name[0].isalpha() else f"llm-{name}"
+
+
 def _memory_gib(trial: TrialResult) -> int | None:
     peak = trial.telemetry.rss_peak_bytes if trial.telemetry else None
     return math.ceil(peak * 1.25 / GIB) if peak else None
@@ -102,9 +112,12 @@ def _runtime(engine: str, accelerator: str, version: str) -> Runtime | None:
     if not path.exists():
         return None
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    build = data[accelerator]
     return Runtime(
-        package=data[accelerator]["package"].format(version=version),
-        image=data[accelerator]["image"].format(version=version),
+        package=build["package"].format(version=version),
+        then=tuple(build.get("then", ())),
+        image=build["image"].format(version=version),
+        note=build.get("note", ""),
         module=data["module"],
         health=data["health"],
     )

@@ -86,7 +86,9 @@ class ReportContext:
     def trial(self, trial_id: str) -> TrialResult | None:
         return outcome.by_id(self.record, trial_id)
 
-    def improvement(self, reference: TrialResult, candidate: TrialResult, metric: Metric) -> Estimate | None:
+    def improvement(
+        self, reference: TrialResult, candidate: TrialResult, metric: Metric
+    ) -> Estimate | None:
         """How many times better `candidate` is by `metric`; None where a ratio means nothing.
 
         For the objective of the production pair it is the test's own figure, which the paired
@@ -94,7 +96,11 @@ class ReportContext:
         """
         test = self.record.production
         pair = (reference.trial_id, candidate.trial_id)
-        if test and metric == self.objective and pair == (test.default_trial_id, test.winner_trial_id):
+        if (
+            test
+            and metric == self.objective
+            and pair == (test.default_trial_id, test.winner_trial_id)
+        ):
             return test.speedup
         before, after = figure(reference, metric), figure(candidate, metric)
         if before is None or after is None or min(before.low, after.low) <= 0:

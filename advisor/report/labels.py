@@ -1,15 +1,14 @@
 """Russian names and units of what the report speaks of. Field terms stay in the original."""
 
+from advisor.report.numbers import NBSP, number, plain, plural, with_unit
 from knowledge.types import ClosedLoop, Decision, Lengths, Metric, Objective, Slo, Workload
-
-from advisor.report.numbers import NBSP, number, plural, with_unit
 
 TABLE_METRICS = tuple(metric for metric in Metric if "_mean_" not in metric.value)
 """Rows of the big tables: percentiles say more than means."""
 
 _RATES = {
     Metric.OUTPUT_TOKENS_PER_S: ("Output throughput", "ток/с"),
-    Metric.REQUESTS_PER_S: ("Requests", "запр./с"),
+    Metric.REQUESTS_PER_S: ("Request throughput", "запр./с"),
     Metric.GOODPUT_PER_S: ("Goodput", "запр./с"),
     Metric.ERROR_RATE: ("Доля ошибок", ""),
 }
@@ -41,6 +40,7 @@ ENGINES = {"vllm": "vLLM", "transformers": "transformers", "sglang": "SGLang"}
 
 
 def engine(name: str) -> str:
+    """The engine as its makers write it."""
     return ENGINES.get(name, name)
 
 
@@ -53,23 +53,26 @@ def metric(of: Metric) -> str:
 
 
 def unit(of: Metric) -> str:
+    """Unit of a metric's values; empty for a share."""
     return _RATES[of][1] if of in _RATES else "мс"
 
 
 def value(of: Metric, figure: float) -> str:
+    """A value of the metric with its unit."""
     return with_unit(figure, unit(of))
 
 
 def slo(promise: Slo) -> str:
     """«TTFT p95 ≤ 200 мс»."""
     sign = "≥" if promise.metric.higher_is_better else "≤"
-    return f"{metric(promise.metric)} {sign} {with_unit(promise.limit, unit(promise.metric))}"
+    return f"{metric(promise.metric)} {sign} {plain(promise.limit)}{NBSP}{unit(promise.metric)}".strip()
 
 
 def lengths(of: Lengths) -> str:
+    """«от 102 до 154 токенов», or one number where all are equal."""
     if of.low == of.high:
         return plural(of.low, "токен", "токена", "токенов")
-    return f"{number(of.low, 0)}–{number(of.high, 0)}{NBSP}токенов"
+    return f"от {number(of.low, 0)} до {number(of.high, 0)}{NBSP}токенов"
 
 
 def arrival(of: Workload) -> str:

@@ -26,7 +26,13 @@ def number(value: float, decimals: int | None = None) -> str:
     return f"−{text}" if round(value, digits) < 0 else text
 
 
+def plain(value: float) -> str:
+    """A round number as it was given, without zeros at its end: «60», «2,5»."""
+    return number(value, 6).rstrip("0").rstrip(",")
+
+
 def with_unit(value: float, unit: str, decimals: int | None = None) -> str:
+    """A number and its unit, kept on one line."""
     text = number(value, decimals)
     return f"{text}{NBSP}{unit}" if unit else text
 
@@ -50,10 +56,12 @@ def ratio_interval(figure: Interval) -> str:
 
 
 def percent(share: float, decimals: int = 1) -> str:
+    """0.123 as «12,3 %»."""
     return with_unit(share * 100, "%", decimals)
 
 
 def gib(size_bytes: float) -> str:
+    """Bytes as «23,4 ГиБ»."""
     return with_unit(size_bytes / 2**30, "ГиБ", 1)
 
 
@@ -76,7 +84,7 @@ def plural(count: int, one: str, few: str, many: str) -> str:
         form = few
     else:
         form = many
-    return f"{count}{NBSP}{form}"
+    return f"{number(count, 0)}{NBSP}{form}"
 
 
 def _ratio_decimals(value: float) -> int:

@@ -25,7 +25,6 @@ from knowledge.statistics import (
     bootstrap_interval,
     bootstrap_ratio,
     clustered_quantile,
-    percentile,
     wilson_interval,
 )
 from knowledge.types import Estimate, Measurement, Metric, RequestSample, Slo
@@ -69,7 +68,7 @@ def _metrics(
     seed: int,
 ) -> dict[Metric, Estimate]:
     metrics = _rate_estimates(rates, seed)
-    # Requests in flight together share a batch: those of neighbours are drawn together.
+    # Requests in flight together share a batch, so neighbours are one cluster, not many witnesses.
     block = max(1, min(len({s.stream for s in kept}), len(kept) // 10))
     for stem, values in latencies(kept).items():
         metrics |= _latency_estimates(stem, values, seed=seed, block=block)
@@ -102,12 +101,8 @@ def _latency_estimates(
 ) -> dict[Metric, Estimate]:
     if not values.size:
         return {}
-    estimates = {_metric(stem, "mean"): bootstrap_interval(values, np.mean, seed=seed, block=block)}
-    for q in _PERCENTILES:
-        statistic = percentile(q)
-        estimate = bootstrap_interval(values, statistic, seed=seed, block=block)
-        estimates[_metric(stem, f"p{q}")] = estimate
-    return estimates
+    mean = bootstrap_interval(values, np.mean, seed=seed, block=block)
+    return {_metric(stem, "mean"): mean} | _quantiles(stem, values, np.arange(values.size) // block)
 
 
 def _gap_estimates(
@@ -119,10 +114,15 @@ def _gap_estimates(
     counts = np.bincount(owners).astype(np.float64)
     present = counts > 0  # a request of one token has no gap
     mean = bootstrap_ratio(sums[present], counts[present], seed=seed)
-    estimates = {Metric.ITL_MEAN_MS: mean.replace(n=int(gaps.size))}
-    for q in _PERCENTILES:
-        estimates[_metric("itl", f"p{q}")] = clustered_quantile(gaps, owners, q / 100)
-    return estimates
+    return {Metric.ITL_MEAN_MS: mean.replace(n=int(gaps.size))} | _quantiles("itl", gaps, owners)
+
+
+def _quantiles(
+    stem: str, values: NDArray[np.float64], clusters: NDArray[np.int64]
+) -> dict[Metric, Estimate]:
+    return {
+        _metric(stem, f"p{q}"): clustered_quantile(values, clusters, q / 100) for q in _PERCENTILES
+    }
 
 
 def _points(kept: Sequence[RequestSample], rate: Rates) -> dict[Metric, float]:

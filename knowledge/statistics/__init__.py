@@ -4,7 +4,6 @@ from knowledge.statistics.bootstrap import (
     Statistic,
     bootstrap_interval,
     bootstrap_ratio,
-    percentile,
     wilson_interval,
 )
 from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
@@ -19,7 +18,6 @@ __all__ = [
     "clustered_quantile",
     "minimum_detectable_effect",
     "non_inferior",
-    "percentile",
     "ratio_of_estimates",
     "speedup",
     "steady_start",

@@ -15,18 +15,9 @@ _CHUNK_ELEMENTS = 2_000_000
 
 
 class Statistic(Protocol):
-    """A statistic over the last axis: np.mean, np.median, percentile(95)."""
+    """A statistic over the last axis: np.mean, np.median."""
 
     def __call__(self, values: NDArray[np.float64], /, *, axis: int) -> NDArray[np.float64]: ...
-
-
-def percentile(q: float) -> Statistic:
-    """The q-th percentile as a Statistic, linear between order statistics."""
-
-    def statistic(values: NDArray[np.float64], /, *, axis: int) -> NDArray[np.float64]:
-        return np.asarray(np.percentile(values, q, axis=axis))
-
-    return statistic
 
 
 def resample_indices(

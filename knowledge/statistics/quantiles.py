@@ -1,4 +1,4 @@
-"""Quantiles of values that come in clusters, such as the token gaps of each request."""
+"""Quantiles of values that come in clusters: requests of one batch, token gaps of one request."""
 
 import math
 
@@ -8,32 +8,61 @@ from numpy.typing import NDArray
 from knowledge.statistics.student import normal_quantile, t_quantile
 from knowledge.types import Estimate
 
+_LEAST_FOR_TAIL = 6
+
 
 def clustered_quantile(
     values: NDArray[np.float64], clusters: NDArray[np.int64], q: float, *, level: float = 0.95
 ) -> Estimate:
-    """The quantile q in (0, 1) of all values, with R. S. Woodruff's interval (JASA, 1952).
+    """The quantile q in (0, 1) of all values with its interval. `n` counts the values.
 
-    The spread of the share below the quantile is taken between clusters, since the gaps of one
-    request resemble one another, and carried back through the empirical distribution. Resampling
-    would sort every gap a thousand times over. `n` counts the values.
+    R. S. Woodruff's interval (JASA, 1952): an interval for the share below the quantile, here
+    Wilson's at the effective number of independent values, carried back through the empirical
+    distribution. Above the largest values an exponential tail goes on: no resample of 100
+    requests holds one slower than the slowest, so a bootstrap's p99 covers the truth 7 times in 10.
     """
     if values.size == 0:
         raise ValueError("no values to take a quantile of")
-    value = float(np.quantile(values, q))
+    ordered = np.sort(values)
+    value = float(np.quantile(ordered, q))
     _, member = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(member).astype(np.float64)
+    n = int(values.size)
     if sizes.size < 2:
-        return Estimate(value=value, low=value, high=value, n=int(values.size))
+        return Estimate(value=value, low=value, high=value, n=n)
     below = np.bincount(member, weights=(values <= value).astype(np.float64))
-    residual = below - sizes * (below.sum() / sizes.sum())
-    count = sizes.size
-    between = math.sqrt(float((residual**2).sum()) * count / (count - 1)) / float(sizes.sum())
-    # Never surer than independent clusters would be: with ties the residuals can vanish.
-    floor = math.sqrt(q * (1 - q) / float(sizes.sum()))
-    wide = t_quantile(level, count - 1) if count < 200 else normal_quantile(level)
-    half = wide * max(between, floor)
-    low, high = np.quantile(values, [max(0.0, q - half), min(1.0, q + half)])
-    return Estimate(
-        value=value, low=min(float(low), value), high=max(float(high), value), n=int(values.size)
-    )
+    low_share, high_share = _share_interval(q, n / _design_effect(below, sizes), sizes.size, level)
+    low = float(np.quantile(ordered, low_share))
+    high = _upper_quantile(ordered, high_share)
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
+
+
+def _design_effect(below: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+    """How many times the variance of the share exceeds that of independent values; at least 1."""
+    total, count = float(sizes.sum()), sizes.size
+    share = float(below.sum()) / total
+    alone = share * (1 - share) / total
+    if not alone:
+        return 1.0
+    residual = below - sizes * share
+    between = float((residual**2).sum()) * count / (count - 1) / total**2
+    return max(1.0, between / alone)
+
+
+def _share_interval(q: float, n: float, clusters: int, level: float) -> tuple[float, float]:
+    """Wilson's interval of a share q seen in n independent values."""
+    z = t_quantile(level, clusters - 1) if clusters < 200 else normal_quantile(level)
+    centre = (q + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(q * (1 - q) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _upper_quantile(ordered: NDArray[np.float64], share: float) -> float:
+    inside = float(np.quantile(ordered, share))
+    n = ordered.size
+    top = round(math.sqrt(n))
+    if n < _LEAST_FOR_TAIL or share <= 1 - top / n or share >= 1:
+        return inside
+    threshold = float(ordered[n - top - 1])
+    mean_excess = float(ordered[n - top :].mean()) - threshold
+    return max(inside, threshold + mean_excess * math.log(top / n / (1 - share)))

@@ -11,6 +11,9 @@ from knowledge.types.candidate import Candidate, Change
 from knowledge.types.task import Metric, ModelSpec, QualityFloor, Workload
 
 
+Purpose = Literal["naive", "baseline", "hypothesis", "production"]
+
+
 class Profile(Frozen):
     """Where the time is expected to go, and what says so."""
 
@@ -73,7 +76,7 @@ class TrialSpec(Frozen):
 
     session: str
     ordinal: int = Field(ge=0)
-    purpose: Literal["naive", "baseline", "hypothesis", "production"]
+    purpose: Purpose
     candidate: Candidate
     model: ModelSpec
     workload: Workload

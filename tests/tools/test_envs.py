@@ -46,6 +46,7 @@ def home(tmp_path: Path) -> Home:
     return Home(data=tmp_path / "data", cache=tmp_path / "cache")
 
 
+@pytest.mark.slow  # makes a real environment
 async def test_steps_run_in_order_and_versions_are_read(tmp_path: Path, home: Home) -> None:
     wheel(tmp_path / "w", "alpha_pkg", "1.5")
     wheel(tmp_path / "w", "beta")
@@ -71,6 +72,7 @@ async def test_steps_run_in_order_and_versions_are_read(tmp_path: Path, home: Ho
     assert lines == [], "nothing is done twice"
 
 
+@pytest.mark.slow  # makes a real environment
 async def test_failure_speaks_in_pips_own_words_and_can_be_mended(
     tmp_path: Path, home: Home
 ) -> None:
@@ -87,6 +89,7 @@ async def test_failure_speaks_in_pips_own_words_and_can_be_mended(
     assert "gamma" in env.versions
 
 
+@pytest.mark.slow  # makes a real environment
 async def test_a_package_that_does_not_import_is_a_failure(tmp_path: Path, home: Home) -> None:
     wheel(tmp_path / "w", "delta", code="raise OSError('libcuda.so.1: no such file')")
     spec = EnvSpec("tiny", (install(tmp_path / "w", "delta"),), disk_bytes=0, imports=("delta",))
@@ -97,11 +100,12 @@ async def test_a_package_that_does_not_import_is_a_failure(tmp_path: Path, home:
 
 async def test_no_room_is_seen_before_anything_is_made(tmp_path: Path, home: Home) -> None:
     spec = EnvSpec("tiny", (install(tmp_path, "alpha"),), disk_bytes=5 * 2**30)
-    with pytest.raises(NoRoom, match="tiny нужно ещё 5.0 ГиБ на диске, свободно 1.0 ГиБ"):
+    with pytest.raises(NoRoom, match=r"tiny нужно ещё 5\.0 ГиБ на диске, свободно 1\.0 ГиБ"):
         await ensure(spec, home, lambda _: None, free_disk=lambda _: 2**30)
     assert not spec.root(home).exists()
 
 
+@pytest.mark.slow  # makes a real environment
 async def test_an_interrupted_installation_goes_on_and_a_second_caller_waits(
     tmp_path: Path, home: Home
 ) -> None:
@@ -163,6 +167,7 @@ async def until_exists(path: Path) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow  # makes a real environment
 async def test_an_environment_whose_python_is_gone_is_made_again(
     tmp_path: Path, home: Home
 ) -> None:

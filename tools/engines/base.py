@@ -20,6 +20,8 @@ class Flag(Frozen):
     choices: tuple[FlagValue, ...] = ()
     default: str | None = None
     help: str = ""
+    negatable: bool = False
+    """A bool that can also be switched off, by --no-NAME."""
 
 
 class FlagCatalog(Frozen):

@@ -152,8 +152,8 @@ class _Round:
     async def _pause(self, failures: int, answer: Stream) -> None:
         """A server that refuses is asked again more and more slowly, or when it says."""
         pause = answer.retry_after_s or _FIRST_PAUSE_S * 2 ** min(failures, 5)
-        left = self._session.stop_at - time.perf_counter()
-        await asyncio.sleep(max(0.0, min(pause, _LONGEST_PAUSE_S, left)))
+        until = time.perf_counter() + min(pause, _LONGEST_PAUSE_S)
+        await sleep_until(min(until, self._session.stop_at))
 
     # Open loop
 

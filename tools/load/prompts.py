@@ -179,7 +179,8 @@ class RandomTokens:
 
     def __init__(self, tokenizer: Tokenizer | None) -> None:
         self._pieces = tokenizer.plain_pieces() if tokenizer else _letters()
-        self.words = tuple(sorted({p.strip() for p in self._pieces if p.strip().isalpha()}))
+        found = {p.strip().lower() for p in self._pieces if p.strip().isalpha()}
+        self.words = tuple(sorted(found)) or _letters()
 
     def take(self, tokens: int, rng: random.Random) -> str:
         return "".join(rng.choices(self._pieces, k=tokens + _SPARE_CHARACTERS))

@@ -47,8 +47,8 @@ class Session:
     async def ask(self, prompt: Prompt) -> Stream:
         """One answer, good or bad. Sends again on a stale connection or with fewer fields."""
         dialect, retried = self._target.dialect, False
+        level = dialect.level
         while True:
-            level = dialect.level
             body = self._target.body(prompt, self._workload, level)
             answer, stale = await self._exchange(body, fresh=retried)
             if answer.status == 200:
@@ -57,8 +57,11 @@ class Session:
                 return answer
             if stale and not retried:
                 retried = True
-            elif answer.status not in _REFUSED or not dialect.refuse(level):
+                continue
+            fewer = dialect.after_refusal(level) if answer.status in _REFUSED else None
+            if fewer is None:
                 return answer
+            level = fewer
 
     async def _exchange(self, body: bytes, *, fresh: bool) -> tuple[Stream, bool]:
         """The answer, and whether a kept connection had only been closed by the server."""
@@ -68,6 +71,10 @@ class Session:
             connection = await self._connection(fresh=fresh)
         except (OSError, TimeoutError):
             answer.fail(time.perf_counter(), "connect")
+            return answer, False
+        if time.perf_counter() >= self.cut_at:  # while the connection was being made
+            self._idle.append(connection)
+            answer.fail(time.perf_counter(), "cut")
             return answer, False
         answer.sent = answer.heard = connection.send(request, answer)
         self._open[answer] = connection
@@ -96,8 +103,13 @@ class Session:
         return await Connection.open(self._address, min(CONNECT_TIMEOUT_S, left))
 
     def cut(self) -> None:
-        """End everything that is under way with the error "cut"."""
+        """End everything that is under way with the error "cut", and let nothing follow.
+
+        A timer may ring a little early (uvloop rounds to milliseconds), hence the new limits.
+        """
         now = time.perf_counter()
+        self.stop_at = min(self.stop_at, now)
+        self.cut_at = min(self.cut_at, now)
         for answer in self._open:
             answer.fail(now, "cut")
 

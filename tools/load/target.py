@@ -13,27 +13,21 @@ FULL, NO_CONTINUOUS_USAGE, NO_IGNORE_EOS, BARE = range(4)
 
 @dataclass
 class Dialect:
-    """Which optional fields a server takes; found out once, on a 400, and remembered."""
+    """Which optional fields a server takes; found out on a 400, remembered once proved by a 200."""
 
     level: int = FULL
-    accepted: bool = False
+    proved: bool = False
 
     def accept(self, level: int) -> None:
         """The server answered a request of this level: from now on a 400 means the request."""
-        if not self.accepted or level < self.level:
-            self.level, self.accepted = level, True
+        if not self.proved or level < self.level:
+            self.level, self.proved = level, True
 
-    def refuse(self, level: int) -> bool:
-        """A request of this level was refused. True when fewer fields are worth another try."""
-        if self.accepted:
-            return level < self.level
-        if self.level > level:  # another stream found out meanwhile
-            return True
-        if level == BARE:
-            self.level = FULL  # not the fields were at fault
-            return False
-        self.level = level + 1
-        return True
+    def after_refusal(self, level: int) -> int | None:
+        """With which level to send a refused request again; None when it is itself at fault."""
+        if level == BARE or (self.proved and level >= self.level):
+            return None
+        return max(level + 1, self.level)
 
 
 @dataclass(frozen=True)

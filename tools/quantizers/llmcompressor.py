@@ -103,9 +103,7 @@ def _check_option(scheme: str, name: str, value: FlagValue) -> None:
                 f"для {scheme} нет метода {value!r}", f"Есть: {', '.join(_METHODS[scheme])}"
             )
     elif isinstance(value, bool) or not isinstance(value, int) or value < _LEAST[name]:
-        raise BadInput(
-            f"{name}={value} не подходит", f"Нужно целое число не меньше {_LEAST[name]}"
-        )
+        raise BadInput(f"{name}={value} не подходит", f"Нужно целое число не меньше {_LEAST[name]}")
 
 
 def _job(artifact: Artifact, model: ModelSpec, out_dir: Path) -> dict[str, object]:

@@ -1,5 +1,9 @@
 """What the container formats share."""
 
+from typing import Any
+
+import yaml
+
 from advisor.export.command import Slot
 from advisor.export.deployment import Deployment
 
@@ -21,10 +25,28 @@ def header(what: Deployment, how: str) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
-UNTRIED = (
+def caution(what: Deployment) -> str:
+    """What to know before running it in a container."""
+    note = what.runtime.note if what.runtime else ""
+    return f"{_UNTRIED}\n{note}".strip()
+
+
+_UNTRIED = (
     "В этом образе конфигурацию не запускали: измеряли тот же движок той же версии,\n"
     "установленный из пакета. После первого запуска повторите замер: advisor bench URL."
 )
+
+
+class Plain(yaml.SafeDumper):
+    """YAML without anchors: people read these files."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def dump(documents: list[dict[str, Any]]) -> str:
+    """Documents as YAML, keys in the order given."""
+    return yaml.dump_all(documents, Dumper=Plain, sort_keys=False, allow_unicode=True, width=100)
 
 
 def split(what: Deployment) -> tuple[list[str], list[str]]:

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import yaml
-
 from advisor.export.deployment import Deployment
-from advisor.export.formats._words import MODEL_MOUNT, PORT, UNTRIED, header, split
+from advisor.export.formats._words import MODEL_MOUNT, PORT, caution, dump, header, split
 
 FILE_NAME = "compose.yaml"
 MODE = 0o644
@@ -46,10 +44,8 @@ def render(deployment: Deployment) -> str | None:
         "restart": "unless-stopped",
         **_machine(deployment),
     }
-    text = yaml.safe_dump(
-        {"services": {deployment.name: service}}, sort_keys=False, allow_unicode=True, width=100
-    )
-    return header(deployment, f"{_HOW}\n{UNTRIED}") + "\n" + text
+    text = dump([{"services": {deployment.name: service}}])
+    return header(deployment, f"{_HOW}\n{caution(deployment)}") + "\n" + text
 
 
 def _machine(deployment: Deployment) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-import yaml
-
 from advisor.export.deployment import Deployment
-from advisor.export.formats._words import MODEL_MOUNT, PORT, UNTRIED, header, split
+from advisor.export.formats._words import MODEL_MOUNT, PORT, caution, dump, header, split
 
 FILE_NAME = "kubernetes.yaml"
 MODE = 0o644
@@ -20,9 +18,8 @@ def render(deployment: Deployment) -> str | None:
     """Two objects in one file; probes wait four times as long as the measured start took."""
     if deployment.runtime is None:
         return None
-    documents = [_deployment(deployment), _service(deployment)]
-    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
-    return header(deployment, f"{_HOW}\n{UNTRIED}") + "---\n" + text
+    text = dump([_deployment(deployment), _service(deployment)])
+    return header(deployment, f"{_HOW}\n{caution(deployment)}") + "---\n" + text
 
 
 def _deployment(what: Deployment) -> dict[str, Any]:

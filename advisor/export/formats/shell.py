@@ -24,7 +24,8 @@ if [ ! -f "$MODEL/config.json" ]; then
 fi
 """
 
-_CHECK = """if ! "$PYTHON" -c 'import importlib.util as i; assert i.find_spec("{module}")' 2>/dev/null; then
+_CHECK = """has='import importlib.util as i; assert i.find_spec("{module}")'
+if ! "$PYTHON" -c "$has" 2>/dev/null; then
   echo "В «${{PYTHON}}» нет {module}: задайте PYTHON или установите" '{package}' >&2
   exit 2
 fi

@@ -86,7 +86,7 @@ def test_launch_noise_alone_by_hand():
     [([], [1.0], False), ([0.0], [1.0], False), ([1.0, 2.0], [1.0], True), ([0.0], [1.0], True)],
 )
 def test_what_has_no_ratio(reference, candidate, paired):
-    with pytest.raises(ValueError, match="ratio|pairs"):
+    with pytest.raises(ValueError, match=r"ratio|pairs"):
         speedup(reference, candidate, higher_is_better=True, seed=0, paired=paired)
 
 

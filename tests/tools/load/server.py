@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import socket
 import ssl
 import struct
 import time
@@ -31,6 +32,8 @@ class Script:
     accepts: frozenset[str] | None = None
     stream_options: frozenset[str] = frozenset({"include_usage", "continuous_usage_stats"})
     close_after_answer: bool = False
+    drops_second: bool = False
+    """Closes in good order when a connection is used again, as an idle timeout does in a race."""
 
 
 @dataclass
@@ -62,7 +65,7 @@ class ExactServer:
         self.most_open = 0
         self._host, self._tls = host, tls
         self._busy = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
@@ -73,19 +76,26 @@ class ExactServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for task in self._tasks:
+        for task, writer in list(self._tasks.items()):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*list(self._tasks), return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in later turns of the loop
+
+    def stop_listening(self) -> None:
+        """As if it died: no new connections; those that are open end with their answer."""
+        self._server.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.create_task(self._connection(reader, writer, self.connections))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
 
     async def _connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
+        answered = 0
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -94,6 +104,9 @@ class ExactServer:
                 if head[0].startswith("GET"):
                     await self._get(writer, head[0].split()[1])
                     continue
+                if answered and self.script.drops_second:
+                    return
+                answered += 1
                 served = Served(json.loads(raw), headers, number, time.perf_counter())
                 self.log.append(served)
                 self._busy += 1
@@ -178,7 +191,8 @@ class _Answer:
         if self.script.fault == "reset":
             sock = self.writer.get_extra_info("socket")
             await asyncio.sleep(0.01)
-            sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER 0: a real RST
+            linger = struct.pack("ii", 1, 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)  # close with an RST
             self.writer.transport.abort()
         elif self.script.fault == "malformed":
             await self._write(b'data: {"choices": [{"te\n\n')

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ class Log:
 def feed(log: Log, raw: bytes, cuts: list[int]) -> ResponseParser:
     parser = ResponseParser(log)
     edges = [0, *sorted(c % (len(raw) + 1) for c in cuts), len(raw)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         if begin < end:
             parser.feed(0.0, raw[begin:end])
     return parser
@@ -121,7 +122,7 @@ def test_events_come_whole_however_they_are_cut(cuts: list[int]) -> None:
     ).encode()
     splitter, events = EventSplitter(), []
     edges = [0, *sorted(c % (len(raw) + 1) for c in cuts), len(raw)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         events += splitter.feed(raw[begin:end])
     events += splitter.flush()
     assert events == [

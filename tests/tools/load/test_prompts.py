@@ -30,7 +30,9 @@ def test_lengths_are_exact_and_within_what_was_asked(
     assert [bos_tokenizer.count(p.text) for p in prompts] == [p.input_tokens for p in prompts]
     assert all(40 <= p.input_tokens <= 300 for p in prompts)
     assert len({p.input_tokens for p in prompts}) > 10
-    assert {p.output_tokens for p in prompts} == set(range(3, 10))
+    outputs = {p.output_tokens for p in prompts}
+    assert outputs <= set(range(3, 10))
+    assert len(outputs) > 4
 
 
 @pytest.mark.parametrize("text", ["natural", "random"])

@@ -35,19 +35,20 @@ def test_the_key_is_neither_shown_nor_repeated() -> None:
     assert target.redact("bad key sk-secret") == "bad key ***"
 
 
-def test_fields_are_given_up_one_by_one_and_the_outcome_remembered() -> None:
+def test_fields_are_given_up_one_by_one_and_the_outcome_is_remembered() -> None:
     dialect = Dialect()
-    assert dialect.refuse(FULL)
-    assert dialect.level == NO_CONTINUOUS_USAGE
-    assert dialect.refuse(FULL)  # a stream that was under way tries again without moving on
-    assert dialect.level == NO_CONTINUOUS_USAGE
-    assert dialect.refuse(NO_CONTINUOUS_USAGE)
+    assert dialect.after_refusal(FULL) == NO_CONTINUOUS_USAGE
+    assert dialect.after_refusal(NO_CONTINUOUS_USAGE) == NO_IGNORE_EOS
     dialect.accept(NO_IGNORE_EOS)
     assert dialect.level == NO_IGNORE_EOS
-    assert not dialect.refuse(NO_IGNORE_EOS)  # now a 400 is about the request
+    assert dialect.after_refusal(FULL) == NO_IGNORE_EOS  # what was under way catches up
+    assert dialect.after_refusal(NO_IGNORE_EOS) is None  # now a 400 is about the request
 
 
-def test_when_nothing_is_accepted_the_fields_were_not_at_fault() -> None:
+def test_a_request_refused_at_every_level_changes_nothing_for_the_others() -> None:
     dialect = Dialect()
-    assert [dialect.refuse(level) for level in range(BARE + 1)] == [True, True, True, False]
+    assert dialect.after_refusal(BARE) is None
+    assert (dialect.level, dialect.proved) == (FULL, False)
+    dialect.accept(NO_CONTINUOUS_USAGE)
+    dialect.accept(FULL)  # an answer to a fuller request comes late: nothing had to be given up
     assert dialect.level == FULL

@@ -34,9 +34,7 @@ def test_without_any_count_a_chunk_is_a_token_scaled_to_the_final_usage() -> Non
 
 
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 500))
-def test_spreading_keeps_the_total_and_starts_with_the_first(
-    weights: list[int], total: int
-) -> None:
+def test_spreading_keeps_the_total_and_an_early_start(weights: list[int], total: int) -> None:
     shares = spread(weights, total)
     assert len(shares) == len(weights)
     assert sum(shares) == (total if sum(weights) else 0)

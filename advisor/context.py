@@ -1,0 +1,150 @@
+"""What the nodes need of the outside world, handed in by the runner; nothing is global."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from knowledge.types import (
+    Candidate,
+    Estimate,
+    Event,
+    LoadPlan,
+    Metric,
+    QualityPlan,
+    Task,
+    TrialResult,
+    TrialSpec,
+    WorthChecking,
+)
+from knowledge.types.trial import Purpose
+from tools.engines.base import FlagCatalog
+from tools.store import Store
+from tools.trial import World, run_trials
+
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a trial's parts last; shorter on a simulated engine."""
+
+    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=10, rounds=2))
+    naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=2, round_s=20, rounds=1))
+    production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=10, rounds=5))
+    quality: QualityPlan = field(default_factory=QualityPlan)
+    deadline_s: float = 420.0
+    launch_cv: float = 0.015
+    """Relative spread of the same configuration from launch to launch."""
+    least_gain: float = 0.01
+    """A gain whose lower bound lies below this is not worth a change."""
+
+
+@dataclass
+class Context:
+    """One per run of a session."""
+
+    session: str
+    task: Task
+    store: Store
+    world: World
+    pace: Pace
+    on_event: OnEvent
+    catalog: FlagCatalog | None = None
+    naive: bool = True
+    reports: Path = Path("reports")
+    begun: float = field(default_factory=time.monotonic)
+
+    def emit(self, kind: str, **payload: object) -> None:
+        """Append to the session's one log and tell whoever watches."""
+        self.on_event(self.store.append(self.session, kind, dict(payload)))
+
+    @property
+    def metric(self) -> Metric:
+        return self.task.objective.metric
+
+    def spec(
+        self,
+        ordinal: int,
+        purpose: Purpose,
+        candidate: Candidate,
+        *,
+        load: LoadPlan | None = None,
+        quality: bool = True,
+        worth_checking: WorthChecking | None = None,
+    ) -> TrialSpec:
+        plan = self.pace.quality.replace(floor=self.task.quality_floor)
+        return TrialSpec(
+            session=self.session,
+            ordinal=ordinal,
+            purpose=purpose,
+            candidate=candidate,
+            model=self.task.model,
+            workload=self.task.workload,
+            load=(load or self.pace.load).replace(seed=self.task.seed + ordinal),
+            quality=plan if quality else None,
+            worth_checking=worth_checking,
+            deadline_s=self.pace.deadline_s,
+        )
+
+    async def measure(self, *specs: TrialSpec) -> tuple[TrialResult, ...]:
+        """Run trials (several: in turns), or take from the store those that already finished."""
+        known = [self.store.trial(spec.trial_id) for spec in specs]
+        if all(known):
+            return tuple(result for result in known if result)
+        for spec in specs:
+            self.emit("trial_started", trial=spec.trial_id, purpose=spec.purpose)
+        measured = await run_trials(specs, self.world, self.task.slos)
+        for one in measured:
+            if self.store.put_trial(self.session, one.result, one.samples):
+                self.emit("trial_finished", **describe(one.result))
+        return tuple(one.result for one in measured)
+
+
+def describe(result: TrialResult) -> dict[str, object]:
+    """What a watcher sees of a trial: plain JSON."""
+    shown: dict[str, object] = {
+        "trial": result.trial_id,
+        "purpose": result.spec.purpose,
+        "seconds": round(result.seconds, 1),
+    }
+    if result.failure:
+        shown |= {"failure": result.failure.cause.value, "message": result.failure.message}
+    if result.measurement:
+        shown["metrics"] = {
+            metric.value: [round(e.value, 2), round(e.low, 2), round(e.high, 2)]
+            for metric, e in result.measurement.metrics.items()
+        }
+    return shown
+
+
+def figure(result: TrialResult | None, metric: Metric) -> Estimate | None:
+    """One metric of a trial, None when it was not measured."""
+    if result is None or result.measurement is None:
+        return None
+    return result.measurement.metrics.get(metric)
+
+
+def slos_met(task: Task, result: TrialResult) -> bool:
+    """Every SLO holds at its measured value. A figure that is missing breaks its SLO."""
+    return worst_violation(task, result) <= 0
+
+
+def worst_violation(task: Task, result: TrialResult) -> float:
+    """The largest relative distance to an SLO's limit; 0 or below when all hold."""
+    violations = [
+        slo.violation(seen.value) if (seen := figure(result, slo.metric)) else float("inf")
+        for slo in task.slos
+    ]
+    return max(violations, default=0.0)
+
+
+def failed_checks(results: Sequence[TrialResult]) -> tuple[str, ...]:
+    """Names of the integrity checks that failed in any of the trials."""
+    return tuple(
+        check.name
+        for result in results
+        if result.integrity
+        for check in result.integrity.checks
+        if not check.passed
+    )

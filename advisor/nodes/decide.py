@@ -1,0 +1,155 @@
+"""Keep, drop, or admit that it can't be told: by the interval, the SLOs and the quality."""
+
+from langgraph.runtime import Runtime
+
+from advisor.context import Context, failed_checks, figure, slos_met, worst_violation
+from advisor.nodes._pending import pending
+from advisor.nodes.baseline import QUICK_START_PAYS_FROM_S
+from advisor.policy import FINALIST, is_quick_start, remaining_s
+from advisor.state import State
+from knowledge.quantities import format_number
+from knowledge.statistics import ratio_of_estimates
+from knowledge.types import (
+    Decision,
+    Estimate,
+    Hypothesis,
+    QualityVerdict,
+    TrialResult,
+    Verdict,
+)
+
+_LESS_VIOLATED = 0.02
+_SCREENS_TO_PAY = 4
+
+
+async def decide(state: State, runtime: Runtime[Context]) -> State:
+    """Write the verdict; what is kept becomes what the next hypothesis must beat."""
+    ctx = runtime.context
+    hypothesis, spec = pending(state, ctx)
+    result, reference = ctx.store.trial(spec.trial_id), ctx.store.trial(state["reference"])
+    assert result
+    assert reference
+    quality = state.get("quality")
+    verdict = judge(
+        ctx,
+        hypothesis,
+        result,
+        reference,
+        QualityVerdict.model_validate(quality) if quality else None,
+    )
+    if all(known.trial_id != verdict.trial_id for known in ctx.store.verdicts(ctx.session)):
+        ctx.store.put_verdict(ctx.session, verdict)
+        ctx.emit(
+            "verdict",
+            trial=verdict.trial_id,
+            decision=verdict.decision.value,
+            reason=verdict.reason,
+        )
+    return {"ordinal": state["ordinal"] + 1, **_next(state, ctx, hypothesis, result, verdict)}
+
+
+def _next(
+    state: State, ctx: Context, hypothesis: Hypothesis, result: TrialResult, verdict: Verdict
+) -> State:
+    """Who is compared with from now on."""
+    kept = verdict.decision is Decision.KEPT
+    if hypothesis.policy == FINALIST:
+        stop = "лучшее сочетание измерено с полным запуском движка"
+        ended: State = {"screening": False, "stop": stop}
+        return {**ended, "incumbent": result.trial_id} if kept else ended
+    if state["screening"]:
+        if not kept:
+            return {}
+        return {"reference": result.trial_id, "kept": [*state["kept"], state["ordinal"]]}
+    if kept:
+        return {"reference": result.trial_id, "incumbent": result.trial_id}
+    if _quick_start_pays(state, ctx, hypothesis, result):
+        return {"screening": True, "reference": result.trial_id}
+    return {}
+
+
+def _quick_start_pays(
+    state: State, ctx: Context, hypothesis: Hypothesis, result: TrialResult
+) -> bool:
+    """A slow full start and budget for several trials: compare quick starts with each other."""
+    incumbent = ctx.store.trial(state["incumbent"])
+    if not (is_quick_start(hypothesis) and result.measurement and incumbent and incumbent.launch):
+        return False
+    affordable = remaining_s(state, ctx) / max(result.seconds, 1.0)
+    return incumbent.launch.ready_s >= QUICK_START_PAYS_FROM_S and affordable >= _SCREENS_TO_PAY
+
+
+def judge(
+    ctx: Context,
+    hypothesis: Hypothesis,
+    result: TrialResult,
+    reference: TrialResult,
+    quality: QualityVerdict | None,
+) -> Verdict:
+    """The verdict on one hypothesis. Pure but for reading the task."""
+    effect = _effect(ctx, hypothesis, result, reference)
+    decision, reason = _decision(ctx, hypothesis, result, reference, effect, quality)
+    return Verdict(
+        hypothesis=hypothesis.content_id(),
+        trial_id=result.trial_id,
+        reference_trial_id=reference.trial_id,
+        decision=decision,
+        reason=reason,
+        speedup=effect,
+        prediction_hit=hypothesis.predicted_speedup.contains(effect.value) if effect else None,
+        slos_met=slos_met(ctx.task, result) if result.measurement else None,
+        quality=quality,
+    )
+
+
+def _effect(
+    ctx: Context, hypothesis: Hypothesis, result: TrialResult, reference: TrialResult
+) -> Estimate | None:
+    metric = hypothesis.metric
+    ours, theirs = figure(result, metric), figure(reference, metric)
+    if not ours or not theirs or ours.value <= 0 or theirs.value <= 0:
+        return None
+    return ratio_of_estimates(
+        theirs, ours, higher_is_better=metric.higher_is_better, launch_cv=ctx.pace.launch_cv
+    )
+
+
+def _decision(  # noqa: PLR0911 - one return per ground, in the order of their weight
+    ctx: Context,
+    hypothesis: Hypothesis,
+    result: TrialResult,
+    reference: TrialResult,
+    effect: Estimate | None,
+    quality: QualityVerdict | None,
+) -> tuple[Decision, str]:
+    if result.failure:
+        return Decision.CRASHED, f"{result.failure.cause.value}: {result.failure.message}"
+    if broken := failed_checks([result]):
+        return Decision.DROPPED, "не пройдена проверка целостности: " + ", ".join(broken)
+    if effect is None:
+        return Decision.CRASHED, f"нет значения {hypothesis.metric.value}"
+    shown = f"ускорение {format_number(effect.value, 3)} " + _interval(effect)
+    before, after = worst_violation(ctx.task, reference), worst_violation(ctx.task, result)
+    nearer = before > 0 and after < before - _LESS_VIOLATED
+    if after > 0 and not nearer:
+        return Decision.DROPPED, f"нарушает SLO сильнее, чем на {after:.0%}; {shown}"
+    least = 1 + ctx.pace.least_gain
+    if not nearer and effect.high < least:
+        return Decision.DROPPED, f"выигрыша нет: {shown}"
+    if not nearer and effect.low < least:
+        return Decision.INCONCLUSIVE, f"неотличимо от шума: {shown}"
+    if quality and not quality.non_inferior:
+        loss = quality.loss_nats_per_token
+        return Decision.DROPPED, (
+            f"качество: потеря {format_number(loss.value, 4)} {_interval(loss, 4)} нат/токен "
+            f"при допуске {format_number(quality.margin, 3)}; {shown}"
+        )
+    if quality is None and hypothesis.quality_risk != "none":
+        why = result.quality_skipped or "не измерено"
+        return Decision.DROPPED, f"качество не подтверждено ({why}); {shown}"
+    return Decision.KEPT, f"{shown}" + (", ближе к SLO" if nearer else "")
+
+
+def _interval(estimate: Estimate, digits: int = 3) -> str:
+    low, high = format_number(estimate.low, digits), format_number(estimate.high, digits)
+    return f"[{low}; {high}]"

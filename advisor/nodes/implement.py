@@ -1,0 +1,39 @@
+"""Make what the hypothesis needs: environment, checked flags, artifact."""
+
+from datetime import UTC, datetime
+
+from langgraph.runtime import Runtime
+
+from advisor.context import Context, describe
+from advisor.nodes._pending import pending
+from advisor.state import State
+from knowledge.errors import AdvisorError, ArtifactFailed, UnknownFlag
+from knowledge.types import Cause, Failure, TrialResult
+from tools.trial import prepare
+
+
+async def implement(state: State, runtime: Runtime[Context]) -> State:
+    """What can't be made is a failed trial with its cause; the session goes on."""
+    ctx = runtime.context
+    _, spec = pending(state, ctx)
+    if ctx.store.trial(spec.trial_id):
+        return {}
+    started = datetime.now(UTC)
+    try:
+        await prepare(spec, ctx.world)
+    except AdvisorError as error:
+        failed = TrialResult(
+            spec=spec,
+            started_at=started,
+            finished_at=datetime.now(UTC),
+            failure=Failure(cause=_cause(error), message=str(error)),
+        )
+        ctx.store.put_trial(ctx.session, failed, ())
+        ctx.emit("trial_finished", **describe(failed))
+    return {"spent_s": state["spent_s"] + (datetime.now(UTC) - started).total_seconds()}
+
+
+def _cause(error: AdvisorError) -> Cause:
+    if isinstance(error, UnknownFlag):
+        return Cause.BAD_FLAG
+    return Cause.ARTIFACT if isinstance(error, ArtifactFailed) else Cause.SETUP

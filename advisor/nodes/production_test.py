@@ -1,0 +1,111 @@
+"""The winner launched again from cold beside the default, and measured in turns with it."""
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+
+from advisor.context import Context, figure, slos_met
+from advisor.nodes.validate import quality_of
+from advisor.state import State
+from knowledge.statistics import speedup
+from knowledge.types import Candidate, EngineConfig, Estimate, ProductionTest, TrialResult
+from tools import engines
+
+
+async def production_test(state: State, runtime: Runtime[Context]) -> State:
+    """What is reported is this measurement; the default wins when the winner does not."""
+    ctx = runtime.context
+    if ctx.store.production(ctx.session):
+        return {}
+    screening = ctx.store.trial(state["incumbent"])
+    assert screening
+    default, winner = await _measure(ctx, state["ordinal"], screening.spec.candidate)
+    tested = _conclude(ctx, default, winner, screening)
+    ctx.store.put_production(ctx.session, tested)
+    ctx.emit("production", handed_in=tested.handed_in, reason=tested.reason)
+    return {}
+
+
+async def _measure(
+    ctx: Context, ordinal: int, candidate: Candidate
+) -> tuple[TrialResult, TrialResult]:
+    """(default, winner); the same trial twice when the default is the winner."""
+    plan = ctx.pace.production
+    default = Candidate(config=EngineConfig(engine=ctx.task.engine))
+    ours = ctx.spec(ordinal, "production", default, load=plan)
+    if candidate == default:
+        (only,) = await ctx.measure(ours)
+        return only, only
+    theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan)
+    engine = engines.load(ctx.task.engine)
+    if engine.capabilities(ctx.world.hardware).sides_by_side:
+        first, second = await ctx.measure(ours, theirs)
+        return first, second
+    (first,) = await ctx.measure(ours)
+    (second,) = await ctx.measure(theirs)
+    return first, second
+
+
+def _conclude(
+    ctx: Context, default: TrialResult, winner: TrialResult, screening: TrialResult
+) -> ProductionTest:
+    gain = _gain(ctx, default, winner)
+    handed_in, reason = _choice(ctx, default, winner, gain)
+    ours, then = figure(winner, ctx.metric), figure(screening, ctx.metric)
+    return ProductionTest(
+        default_trial_id=default.trial_id,
+        winner_trial_id=winner.trial_id,
+        speedup=gain or Estimate(value=1, low=1, high=1, n=0),
+        agrees_with_screening=bool(ours and then and _agree(ours, then, ctx.pace.launch_cv)),
+        screening_trial_id=screening.trial_id,
+        handed_in=handed_in,
+        reason=reason,
+        slos_met=slos_met(ctx.task, winner if handed_in == "winner" else default),
+    )
+
+
+def _gain(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate | None:
+    """Paired by round where both were measured in turns."""
+    if not (default.measurement and winner.measurement) or default.trial_id == winner.trial_id:
+        return None
+    rounds = list(zip(default.measurement.rounds, winner.measurement.rounds, strict=False))
+    pairs = [
+        (a[ctx.metric], b[ctx.metric]) for a, b in rounds if ctx.metric in a and ctx.metric in b
+    ]
+    if len(pairs) < 2:
+        return None
+    return speedup(
+        [a for a, _ in pairs],
+        [b for _, b in pairs],
+        higher_is_better=ctx.metric.higher_is_better,
+        seed=ctx.task.seed,
+        paired=winner.pair is not None,
+        launch_cv=ctx.pace.launch_cv,
+    )
+
+
+def _choice(  # noqa: PLR0911 - one return per ground
+    ctx: Context, default: TrialResult, winner: TrialResult, gain: Estimate | None
+) -> tuple[Literal["winner", "default"], str]:
+    if default.trial_id == winner.trial_id:
+        return "default", "ни одно изменение не дало подтверждённого выигрыша"
+    if winner.failure:
+        return "default", f"победитель не запустился с нуля: {winner.failure.message}"
+    quality = quality_of(ctx, winner)
+    if quality and not quality.non_inferior:
+        return "default", "при повторном запуске качество победителя хуже допуска"
+    if slos_met(ctx.task, winner) and not slos_met(ctx.task, default):
+        return "winner", "SLO выполняет только найденная конфигурация"
+    if slos_met(ctx.task, default) and not slos_met(ctx.task, winner):
+        return "default", "при повторном замере победитель нарушает SLO"
+    if gain is None or gain.low <= 1:
+        return "default", "при повторном замере выигрыш неотличим от нуля"
+    return "winner", "выигрыш подтверждён запуском с нуля рядом с настройками по умолчанию"
+
+
+def _agree(ours: Estimate, then: Estimate, launch_cv: float) -> bool:
+    """Intervals overlap once each is widened by the spread from launch to launch."""
+    slack = 1.96 * launch_cv
+    return ours.low * (1 - slack) <= then.high * (1 + slack) and then.low * (1 - slack) <= (
+        ours.high * (1 + slack)
+    )

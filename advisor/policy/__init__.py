@@ -1,0 +1,150 @@
+"""What to try next: policies behind one interface, and how they share the trials."""
+
+import importlib
+from collections.abc import Sequence
+from statistics import median
+
+from advisor.calibration import calibrate
+from advisor.context import Context, figure
+from advisor.policy.base import Policy, View
+from advisor.policy.facts import facts_of
+from advisor.state import State
+from knowledge.cards import load_cards
+from knowledge.errors import BadInput
+from knowledge.statistics import ratio_of_estimates
+from knowledge.types import Change, Hypothesis, Interval, TrialResult
+
+FINALIST = "finalist"
+QUICK_START = "quick-start"
+_ORDER = {"portfolio": ("knowledge", "search"), "knowledge": ("knowledge",), "search": ("search",)}
+_FRUITLESS_SEARCHES = 4
+_CONFIDENCE = 1.5
+"""A finalist's start differs from the ones it was screened with: half as wide again."""
+
+
+def names() -> tuple[str, ...]:
+    """What --policy accepts."""
+    return tuple(_ORDER)
+
+
+def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis | None, str]:
+    """(hypothesis, "") or (None, why the search ends). `exhausted`: the budget says stop."""
+    reason = exhausted or _plateau(ctx)
+    if not reason:
+        view = view_of(ctx, state)
+        for policy in _policies(ctx.task.policy):
+            if proposed := policy.propose(view):
+                return _first(proposed, ctx, state), ""
+        reason = "ни одна гипотеза больше не обещает достаточного выигрыша"
+    return (finalist, "") if (finalist := _finalist(ctx, state)) else (None, reason)
+
+
+def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypothesis:
+    """The best one; but a quick start goes first where a full start would eat the budget."""
+    slow = ctx.store.trial(state["incumbent"])
+    if not state["screening"] and slow and slow.launch and slow.launch.ready_s >= 60:
+        affordable = remaining_s(state, ctx) / max(slow.seconds, 1.0)
+        quick = next((h for h in proposed if is_quick_start(h)), None)
+        if quick and affordable >= 3:
+            return quick
+    return proposed[0]
+
+
+def _policies(name: str) -> list[Policy]:
+    if name not in _ORDER:
+        raise BadInput(f"неизвестная политика {name!r}", "Есть: " + ", ".join(_ORDER))
+    return [importlib.import_module(f"advisor.policy.{one}").POLICY for one in _ORDER[name]]
+
+
+def is_quick_start(hypothesis: Hypothesis) -> bool:
+    """Whether its technique makes the engine start faster, whatever it does to the speed."""
+    return any(
+        card.name == hypothesis.technique and QUICK_START in card.topics for card in load_cards()
+    )
+
+
+def remaining_s(state: State, ctx: Context) -> float:
+    """Budget left for the search once the finalist and the production test are set aside."""
+    default = next(t for t in ctx.store.trials(ctx.session) if t.spec.purpose == "baseline")
+    ready_s = default.launch.ready_s if default.launch else 0.0
+    plan = ctx.pace.production
+    production_s = 1.6 * ready_s + 2 * (plan.warmup_s + plan.rounds * (plan.round_s + 3)) + 20
+    finalist_s = default.seconds if state["screening"] else 0.0
+    return ctx.task.budget.seconds - state["spent_s"] - production_s - finalist_s
+
+
+def view_of(ctx: Context, state: State) -> View:
+    """The session as policies see it."""
+    assert ctx.catalog
+    trials = ctx.store.trials(ctx.session)
+    by_id = {h.content_id(): h for _, h in ctx.store.hypotheses(ctx.session)}
+    tested = [(by_id[v.hypothesis], v) for v in ctx.store.verdicts(ctx.session)]
+    reference = ctx.store.trial(state["reference"])
+    assert reference
+    profile = ctx.store.profile(ctx.session)
+    own = [t for t in trials if t.spec.candidate.config.engine == ctx.task.engine]
+    recent = [t.seconds for t in own if t.measurement][-3:]
+    return View(
+        base=reference.spec.candidate,
+        metric=ctx.metric,
+        slos=ctx.task.slos,
+        facts=facts_of(ctx.task, reference.spec.candidate, ctx.catalog, profile),
+        regime=profile.regime if profile else "decode",
+        catalog=ctx.catalog,
+        trials=own,
+        tested=tested,
+        calibration=calibrate(tested),
+        trial_s=median(recent) if recent else 60.0,
+        seed=ctx.task.seed,
+    )
+
+
+def _plateau(ctx: Context) -> str:
+    """The last searches brought nothing."""
+    verdicts = ctx.store.verdicts(ctx.session)
+    by_id = {h.content_id(): h for _, h in ctx.store.hypotheses(ctx.session)}
+    last = [by_id[v.hypothesis].policy == "search" and v.decision != "kept" for v in verdicts]
+    if len(last) >= _FRUITLESS_SEARCHES and all(last[-_FRUITLESS_SEARCHES:]):
+        return f"плато: {_FRUITLESS_SEARCHES} точки поиска подряд без выигрыша"
+    return ""
+
+
+def _finalist(ctx: Context, state: State) -> Hypothesis | None:
+    """What was kept with quick starts, now with the engine's full start, against the incumbent."""
+    if not (state["screening"] and state["kept"]):
+        return None
+    best, default = ctx.store.trial(state["reference"]), ctx.store.trial(state["incumbent"])
+    hypotheses = dict(ctx.store.hypotheses(ctx.session))
+    quick = next((h for h in hypotheses.values() if is_quick_start(h)), None)
+    assert best
+    assert default
+    assert quick
+    undo = Change(flags=dict.fromkeys(quick.change.flags), env=dict.fromkeys(quick.change.env))
+    titles = [hypotheses[ordinal].title for ordinal in state["kept"]]
+    return Hypothesis(
+        technique="combination",
+        policy=FINALIST,
+        title="Сочетание: " + " + ".join(titles),
+        rationale="Изменения, отобранные при быстром запуске, вместе и с полным запуском движка.",
+        change=undo,
+        candidate=best.spec.candidate.apply(undo),
+        parent=default.spec.candidate.content_id(),
+        metric=ctx.metric,
+        predicted_speedup=_from_screening(ctx, quick, best),
+        evidence=tuple(f"испытание t{ordinal:02d}" for ordinal in state["kept"]),
+        cost_s=default.seconds,
+        quality_risk="low",
+    )
+
+
+def _from_screening(ctx: Context, quick: Hypothesis, best: TrialResult) -> Interval:
+    """The gain measured between quick starts, carried over to full ones."""
+    base = next(t for t in ctx.store.trials(ctx.session) if t.spec.candidate == quick.candidate)
+    theirs, ours = figure(base, ctx.metric), figure(best, ctx.metric)
+    assert theirs
+    assert ours
+    seen = ratio_of_estimates(
+        theirs, ours, higher_is_better=ctx.metric.higher_is_better, launch_cv=ctx.pace.launch_cv
+    )
+    below, above = seen.value / seen.low, seen.high / seen.value
+    return Interval(low=seen.value / below**_CONFIDENCE, high=seen.value * above**_CONFIDENCE)

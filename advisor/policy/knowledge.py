@@ -1,0 +1,79 @@
+"""Techniques whose conditions hold, ranked by predicted gain per second of trial."""
+
+import math
+from collections.abc import Sequence
+
+from advisor.policy.base import View
+from knowledge.cards import Effect, TechniqueCard, expand, load_cards
+from knowledge.types import Change, Decision, Hypothesis, Interval, Metric
+
+_UNKNOWN = Interval(low=0.9, high=1.12)
+_UPSIDE_WEIGHT = 0.3
+"""How much the optimistic end counts: an uncertain card may be worth a look."""
+
+
+class KnowledgePolicy:
+    """Reads knowledge/techniques."""
+
+    name = "knowledge"
+
+    def propose(self, view: View) -> Sequence[Hypothesis]:
+        found = [
+            self._hypothesis(view, card, label, change)
+            for card in load_cards()
+            if not self._ruled_out(view, card)
+            for label, change in expand(card, view.facts)
+            if view.is_new(view.base.apply(change))
+        ]
+        return sorted(found, key=_worth, reverse=True)
+
+    def _ruled_out(self, view: View, card: TechniqueCard) -> bool:
+        """It conflicts with what was kept."""
+        kept = {h.technique for h, v in view.tested if v.decision is Decision.KEPT}
+        return bool(kept & set(card.conflicts))
+
+    def _hypothesis(
+        self, view: View, card: TechniqueCard, label: str, change: Change
+    ) -> Hypothesis:
+        effect = effect_of(card, view.regime, view.metric)
+        return Hypothesis(
+            technique=card.name,
+            policy=self.name,
+            title=f"{card.title} ({label})",
+            rationale=card.text,
+            change=change,
+            candidate=view.base.apply(change),
+            parent=view.base.content_id(),
+            metric=view.metric,
+            predicted_speedup=view.calibration.apply(effect),
+            evidence=tuple(f"{source.title}, {source.date}" for source in card.sources),
+            cost_s=view.trial_s + card.cost.extra_s,
+            quality_risk=card.quality_risk,
+        )
+
+
+def effect_of(card: TechniqueCard, regime: str, metric: Metric) -> Interval:
+    """The card's interval for this regime and kind of metric; a wide one where it says nothing."""
+    kind = _kind(metric)
+    matching = [e for e in card.effects if e.metric == kind and _fits(e, regime)]
+    best = min(matching, key=lambda e: e.regime == "any", default=None)
+    return Interval(low=best.low, high=best.high) if best else _UNKNOWN
+
+
+def _fits(effect: Effect, regime: str) -> bool:
+    return effect.regime in ("any", f"{regime}-bound")
+
+
+def _kind(metric: Metric) -> str:
+    stem = metric.value.split("_")[0]
+    return {"ttft": "ttft", "tpot": "tpot", "itl": "tpot", "e2e": "latency"}.get(stem, "throughput")
+
+
+def _worth(hypothesis: Hypothesis) -> float:
+    """Expected log gain per second, with some credit for the upside."""
+    interval = hypothesis.predicted_speedup
+    gain = math.log(interval.middle) + _UPSIDE_WEIGHT * max(0.0, math.log(interval.high))
+    return gain / hypothesis.cost_s
+
+
+POLICY = KnowledgePolicy()

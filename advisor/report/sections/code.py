@@ -1,0 +1,75 @@
+"""The handed-in configuration as commands that run as they stand."""
+
+import shlex
+
+from advisor import outcome
+from advisor.export.command import Command, portable
+from advisor.export.deployment import Runtime, deployment
+from advisor.export.formats.shell import command_lines
+from advisor.report.context import ReportContext, cite
+from knowledge.types import Frozen, TrialResult
+
+ORDER = 40
+
+
+class Recipe(Frozen):
+    """What the commands need besides the command itself."""
+
+    runtime: Runtime | None
+    command: Command
+
+
+def render(ctx: ReportContext) -> str:
+    """Install, start, ask."""
+    trial = ctx.best
+    parts = ["## Код и конфигурация"]
+    if trial is None or trial.launch is None or not trial.launch.argv:
+        parts.append("Сервер запускал не advisor, поэтому команды запуска у него нет.")
+        return "\n\n".join(parts)
+    what = "Сданная конфигурация" if ctx.handed_in else "Лучшая измеренная конфигурация"
+    parts.append(
+        f"{what} ({cite(trial)}): `{outcome.describe(trial.spec.candidate)}`. "
+        "Команда снята с измеренного процесса, заменены только пути, адрес и порт."
+    )
+    parts.append(_bash(_recipe(ctx, trial), trial))
+    parts.append(
+        "То же в виде `start.sh`, `compose.yaml` и `kubernetes.yaml`: "
+        f"`advisor export {ctx.record.row.session}`."
+        if ctx.handed_in
+        else ""
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _recipe(ctx: ReportContext, trial: TrialResult) -> Recipe:
+    assert trial.launch is not None
+    command = portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env)
+    runtime = deployment(ctx.record).runtime if ctx.handed_in else None
+    return Recipe(runtime=runtime, command=command)
+
+
+def _bash(recipe: Recipe, trial: TrialResult) -> str:
+    lines = ["```bash"]
+    if recipe.runtime:
+        lines += [
+            "# 1. Движок той же версии, в отдельном окружении",
+            "python3 -m venv engine",
+            f"engine/bin/pip install '{recipe.runtime.package}'",
+            *(f"engine/bin/pip {step}" for step in recipe.runtime.then),
+            "PYTHON=engine/bin/python",
+        ]
+    else:
+        lines += ["# 1. Python из окружения, где установлен движок", "PYTHON=python3"]
+    artifact = trial.spec.candidate.artifact
+    which = f"сжатой модели: {artifact.scheme}, {artifact.quantizer}" if artifact else "модели"
+    lines += ["", f"# 2. Папка {which}", "MODEL=./model", "HOST=127.0.0.1", "PORT=8000", ""]
+    if recipe.command.env:
+        lines.append("# 3. Переменные окружения, при которых шёл замер")
+        lines += [
+            f"export {name}={shlex.quote(value)}" for name, value in recipe.command.env.items()
+        ]
+        lines.append("")
+    lines += ["# 4. Сервер" if recipe.command.env else "# 3. Сервер"]
+    lines += [command_lines(recipe.command.shell()), "```", "", "Проверка из другого терминала:"]
+    lines += ["", "```bash", "curl -s http://127.0.0.1:8000/v1/models", "```"]
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""Whether the answers stayed as good, and whether the server did the work it was asked for."""
+
+from advisor.report.context import ReportContext, cite, table
+from advisor.report.numbers import DASH, estimate, number, percent, plural
+from knowledge.types import TrialResult, Verdict
+
+ORDER = 50
+
+
+def render(ctx: ReportContext) -> str:
+    """How it was measured, the table, the integrity checks."""
+    parts = ["## Quality Assessment", _method(ctx), _table(ctx), _integrity(ctx), _people()]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _scored(ctx: ReportContext) -> list[TrialResult]:
+    return [trial for trial in ctx.record.trials if trial.quality is not None]
+
+
+def _method(ctx: ReportContext) -> str:
+    scored = _scored(ctx)
+    if not scored or scored[0].quality is None:
+        return (
+            "Качество не измеряли: движок не отдаёт вероятности токенов заданного текста "
+            "(prompt_logprobs). Перед выкладкой проверьте ответы на своих задачах."
+        )
+    seen = scored[0].quality
+    margin = ctx.record.task.quality_floor.margin_nats_per_token
+    return (
+        f"Один и тот же настоящий текст ({plural(seen.tokens, 'токен', 'токена', 'токенов')}, "
+        f"sha256 `{seen.text_sha256[:12]}`) прогоняется через каждый измеренный сервер, и "
+        "сравниваются логарифмы вероятностей его токенов. Потеря — насколько кандидат в среднем "
+        f"хуже предсказывает токен, чем движок по умолчанию. Допуск {number(margin, 3)} nats/token, то есть "
+        f"рост perplexity примерно на {percent(margin, 1)}. Кандидат проходит, если весь 95 % "
+        "интервал потери ниже допуска."
+    )
+
+
+def _table(ctx: ReportContext) -> str:
+    rows = []
+    for trial in ctx.record.trials:
+        verdict = ctx.verdict(trial.trial_id)
+        judged = verdict.quality if verdict else None
+        if trial.quality is None and judged is None and trial.quality_skipped is None:
+            continue
+        rows.append(
+            [
+                cite(trial),
+                _what(ctx, trial),
+                number(trial.quality.perplexity, 3) if trial.quality else DASH,
+                estimate(judged.loss_nats_per_token, decimals=4) if judged else DASH,
+                number(judged.margin, 3) if judged else DASH,
+                _verdict(trial, verdict),
+            ]
+        )
+    head = ["Испытание", "Что", "Perplexity", "Потеря, nats/token", "Допуск", "Вывод"]
+    return table(head, rows) if rows else ""
+
+
+def _what(ctx: ReportContext, trial: TrialResult) -> str:
+    purposes = {"naive": "наивная реализация", "baseline": "движок по умолчанию"}
+    if trial.spec.purpose == "production":
+        default = ctx.default is not None and trial.trial_id == ctx.default.trial_id
+        part = "движок по умолчанию" if default else "победитель"
+        return f"production-проверка, {part}"
+    if trial.spec.purpose in purposes:
+        return purposes[trial.spec.purpose]
+    return next((h.title for t, h, _ in ctx.tested if t.trial_id == trial.trial_id), DASH)
+
+
+def _verdict(trial: TrialResult, verdict: Verdict | None) -> str:
+    if trial.quality is None:
+        return f"не проверялось: {trial.quality_skipped}" if trial.quality_skipped else DASH
+    if verdict is None or verdict.quality is None:
+        return "точка отсчёта" if trial.spec.purpose == "baseline" else DASH
+    return "не хуже" if verdict.quality.non_inferior else "**хуже допуска**"
+
+
+def _integrity(ctx: ReportContext) -> str:
+    trial = ctx.best
+    if trial is None or trial.integrity is None:
+        return ""
+    rows = [
+        [check.name, check.asked, check.seen, "да" if check.passed else "**нет**"]
+        for check in trial.integrity.checks
+    ]
+    return (
+        f"### Та ли работа сделана\n\nПроверки {cite(trial)}: выигрыш не должен получаться за счёт "
+        "пропущенной работы.\n\n" + table(["Проверка", "Заказано", "Получено", "Прошла"], rows)
+    )
+
+
+def _people() -> str:
+    return (
+        "Ответы на задачах с эталоном не сравнивали и людям на оценку не давали. Если модель "
+        "решает конкретную задачу, перед выкладкой проверьте её точность на своих данных."
+    )

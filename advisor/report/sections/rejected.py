@@ -1,0 +1,39 @@
+"""What was tried and not kept, with the reason."""
+
+from advisor.report import labels
+from advisor.report.context import ReportContext, cite, table
+from advisor.report.numbers import DASH, ratio, ratio_interval
+from knowledge.types import Decision
+
+ORDER = 80
+
+
+def render(ctx: ReportContext) -> str:
+    """One row per hypothesis that did not make it, then the ends of the logs that tell why."""
+    rows = [
+        [
+            cite(trial),
+            hypothesis.title,
+            ratio_interval(hypothesis.predicted_speedup),
+            ratio(verdict.speedup) if verdict.speedup else DASH,
+            labels.DECISIONS[verdict.decision],
+            verdict.reason,
+        ]
+        for trial, hypothesis, verdict in ctx.tested
+        if verdict is not None and verdict.decision != Decision.KEPT
+    ]
+    if not rows:
+        return "## Что попробовали и отбросили\n\nОтброшенных гипотез нет."
+    head = ["Испытание", "Гипотеза", "Прогноз", "Измерено", "Итог", "Почему"]
+    return "\n\n".join(["## Что попробовали и отбросили", table(head, rows), _logs(ctx)]).strip()
+
+
+def _logs(ctx: ReportContext) -> str:
+    parts = []
+    for trial in ctx.record.trials:
+        if trial.failure is None:
+            continue
+        tail = "\n".join(trial.failure.log_tail[-5:])
+        text = f"{cite(trial)} не измерено ({trial.failure.cause.value}): {trial.failure.message.rstrip('.')}."
+        parts.append(f"{text}\n\n```text\n{tail}\n```" if tail else text)
+    return "\n\n".join(parts)

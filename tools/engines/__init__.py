@@ -1,0 +1,31 @@
+"""Engine adapters, found by file name: tools/engines/X.py with an ENGINE adds the engine X.
+
+This file stays free of third-party imports: the simulated server is started through it.
+"""
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tools.engines.base import Engine
+
+
+def names() -> tuple[str, ...]:
+    """All engines, in alphabetical order."""
+    found = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return tuple(sorted(name for name in found if name != "base" and not name.startswith("_")))
+
+
+def load(name: str) -> "Engine":
+    """The adapter of that name. Raises BadInput naming what there is."""
+    known = names()
+    if name not in known:
+        from knowledge.errors import BadInput
+
+        near = get_close_matches(name, known, n=1)
+        hint = f"Может быть, {near[0]}? " if near else ""
+        raise BadInput(f"неизвестный движок {name!r}", f"{hint}Есть: {', '.join(known)}")
+    engine: Engine = importlib.import_module(f"{__name__}.{name}").ENGINE
+    return engine

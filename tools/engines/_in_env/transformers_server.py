@@ -1,0 +1,183 @@
+"""The naive reference: transformers' generate() with its KV cache, one request at a time."""
+
+import argparse
+import asyncio
+import json
+import threading
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import torch
+import transformers
+from openai_http import Ask, BadRequest, Piece, TokenScore, serve
+from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
+from transformers.generation.streamers import BaseStreamer
+from transformers_options import build_parser
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+
+
+class _Tokens(BaseStreamer):
+    """Hands every generated token from generate()'s thread to the event loop."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.queue: asyncio.Queue[Piece | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._tokenizer = tokenizer
+        self._prompt_seen = False
+        self._ids: list[int] = []
+        # As vLLM detokenizes: a few tokens of context, so that spaces come out right.
+        self._context = self._shown = 0
+
+    def put(self, value: torch.Tensor) -> None:
+        if not self._prompt_seen:  # generate() begins with the prompt itself
+            self._prompt_seen = True
+            return
+        for token in value.flatten().tolist():
+            self._ids.append(token)
+            self._give(Piece(self._new_text()))
+
+    def end(self) -> None:
+        self._give(None)
+
+    def _give(self, piece: Piece | None) -> None:
+        self._loop.call_soon_threadsafe(self.queue.put_nowait, piece)
+
+    def _new_text(self) -> str:
+        """What the last tokens add to the text; bytes of an unfinished character wait."""
+        before = self._decode(self._ids[self._context : self._shown])
+        now = self._decode(self._ids[self._context :])
+        if len(now) <= len(before) or now.endswith(_UNFINISHED):
+            return ""
+        self._context, self._shown = self._shown, len(self._ids)
+        return now[len(before) :]
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+
+class _Cancelled(StoppingCriteria):
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device)
+
+
+class Reference:
+    """One model, one request at a time, first come first served."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        device = options.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            options.model, local_files_only=True, trust_remote_code=False
+        )
+        self._network = AutoModelForCausalLM.from_pretrained(
+            options.model,
+            dtype=options.dtype if options.dtype == "auto" else getattr(torch, options.dtype),
+            attn_implementation=options.attn_implementation,
+            local_files_only=True,
+            trust_remote_code=False,
+        ).to(device)
+        self._network.eval()
+        self._eos = self._network.generation_config.eos_token_id
+        self._turn = asyncio.Lock()
+        self.model = options.served_model_name
+        self.max_model_len = getattr(self._network.config, "max_position_embeddings", 2048)
+        self.settings = {
+            "dtype": str(self._network.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "device": device,
+            "attn-implementation": self._network.config._attn_implementation,
+            "transformers": transformers.__version__,
+        }
+
+    def encode(self, ask: Ask) -> list[int]:
+        if isinstance(ask.prompt, list):
+            if not all(0 <= token < len(self._tokenizer) for token in ask.prompt):
+                raise BadRequest("token id out of the vocabulary")
+            return ask.prompt
+        if ask.messages is None:
+            return list(self._tokenizer(ask.prompt)["input_ids"])
+        text = self._tokenizer.apply_chat_template(
+            ask.messages, add_generation_prompt=True, tokenize=False
+        )
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    async def generate(
+        self, ask: Ask, ids: list[int], max_tokens: int
+    ) -> AsyncGenerator[Piece, None]:
+        async with self._turn:
+            if ask.gone():
+                return
+            tokens, cancelled = _Tokens(self._tokenizer), _Cancelled()
+            work = asyncio.create_task(
+                asyncio.to_thread(self._run, ask, ids, max_tokens, tokens, cancelled)
+            )
+            try:
+                left = max_tokens
+                while (piece := await tokens.queue.get()) is not None:
+                    left -= piece.tokens
+                    yield Piece(piece.text, piece.tokens, None if left else "length")
+                await work
+                if left:
+                    yield Piece("", 0, "stop")
+            finally:
+                cancelled.event.set()
+                await asyncio.wait([work])
+
+    def _run(
+        self, ask: Ask, ids: list[int], max_tokens: int, tokens: _Tokens, cancelled: _Cancelled
+    ) -> None:
+        prompt = torch.tensor([ids], device=self._network.device)
+        sampling: dict[str, Any] = {"do_sample": False}
+        if ask.temperature:
+            sampling = {"do_sample": True, "temperature": ask.temperature}
+        # generate() fills what it is not given from here; requests never overlap.
+        self._network.generation_config.eos_token_id = None if ask.ignore_eos else self._eos
+        try:
+            with torch.inference_mode():
+                self._network.generate(
+                    prompt,
+                    attention_mask=torch.ones_like(prompt),
+                    max_new_tokens=max_tokens,
+                    streamer=tokens,
+                    stopping_criteria=[cancelled],
+                    **sampling,
+                )
+        finally:
+            tokens.end()
+
+    async def score(self, ids: list[int]) -> list[TokenScore]:
+        async with self._turn:
+            return await asyncio.to_thread(self._score, ids)
+
+    def _score(self, ids: list[int]) -> list[TokenScore]:
+        tokens = torch.tensor([ids], device=self._network.device)
+        with torch.inference_mode():
+            logits = self._network(tokens).logits[0, :-1].float()
+        chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens[0, 1:, None])[:, 0].tolist()
+        return [
+            TokenScore(token, self._tokenizer.decode([token]), logprob)
+            for token, logprob in zip(ids[1:], chosen, strict=True)
+        ]
+
+    def metrics(self) -> str | None:
+        return None
+
+
+def main() -> None:
+    """Serve until killed."""
+    options = build_parser().parse_args()
+    transformers.logging.set_verbosity_error()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    reference = Reference(options)
+    print("settings:", json.dumps(reference.settings), flush=True)
+    asyncio.run(serve(reference, options.host, options.port))
+
+
+if __name__ == "__main__":
+    main()

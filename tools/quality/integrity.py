@@ -1,0 +1,208 @@
+"""Was what was asked really measured: each check says what was asked and what was seen.
+
+What can't be checked passes and says so: silence of a server is no proof of a fault.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from knowledge.types import (
+    Check,
+    EngineConfig,
+    IntegrityResult,
+    QualityResult,
+    RequestSample,
+    Workload,
+)
+from tools.quality.in_force import compare, reported
+
+_CUT = "cut"
+"""Ended by the client when the round was over: no failure of the server."""
+_MOST_ERRORS = 0.01
+_MOST_OFF = 0.01
+_INPUT_TOLERANCE = 0.02
+_MOST_REPEATS = 0.1
+_COMPARABLE_TOKENS = 16
+_BURST_S = 0.002
+_BURST_TOKENS = 8
+_NOT_CHECKED = "не проверено"
+
+
+def check(  # noqa: PLR0913 - all by name
+    samples: Sequence[RequestSample],
+    workload: Workload,
+    *,
+    model_name: str,
+    served_models: Sequence[str] | None,
+    in_force: Mapping[str, str],
+    config: EngineConfig,
+    quality: QualityResult | None = None,
+    usage_known: bool = True,
+    tokenizer_known: bool = True,
+    chat: bool = False,
+) -> IntegrityResult:
+    """All checks over one trial's samples.
+
+    usage_known: the server counted tokens itself. tokenizer_known: asked input lengths are exact.
+    chat: the server adds the tokens of a chat template. served_models: None when it lists none.
+    """
+    ok = [sample for sample in samples if sample.ok]
+    checks = [
+        _errors(samples),
+        _output_length(ok, workload, usage_known),
+        _input_length(ok, tokenizer_known=tokenizer_known, chat=chat),
+        _repeats(ok, workload),
+        _streaming(ok),
+        _identity(model_name, served_models),
+        _flags(config, in_force),
+    ]
+    if quality is not None:
+        checks.append(_logprobs(quality))
+    return IntegrityResult(checks=tuple(checks))
+
+
+def _errors(samples: Sequence[RequestSample]) -> Check:
+    counted = [sample for sample in samples if sample.error != _CUT]
+    failed = [sample.error or "" for sample in counted if not sample.ok]
+    kinds = sorted(set(failed), key=lambda kind: -failed.count(kind))[:3]
+    seen = f"{len(failed)} из {len(counted)}"
+    return Check(
+        name="Доля ошибок (error rate)",
+        passed=bool(counted) and len(failed) <= _MOST_ERRORS * len(counted),
+        asked=f"не больше {_MOST_ERRORS:.0%} запросов",
+        seen=f"{seen}: {', '.join(kinds)}" if kinds else seen,
+    )
+
+
+def _output_length(ok: Sequence[RequestSample], workload: Workload, usage_known: bool) -> Check:
+    name = "Длина ответов (output length)"
+    asked = "ровно столько токенов, сколько запрошено" if workload.ignore_eos else "не больше"
+    pairs = [(s.asked_output_tokens, s.output_tokens) for s in ok if s.output_tokens is not None]
+    if not pairs or not usage_known:
+        return _unknown(name, asked, "сервер не сообщает число токенов (usage)")
+    short = sum(seen < wanted for wanted, seen in pairs)
+    long = sum(seen > wanted for wanted, seen in pairs)
+    off = long + (short if workload.ignore_eos else 0)
+    return Check(
+        name=name,
+        passed=off <= _MOST_OFF * len(pairs),
+        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs]):.1f}",
+        seen=f"в среднем {_mean([seen for _, seen in pairs]):.1f}; короче {short}, "
+        f"длиннее {long} из {len(pairs)}",
+    )
+
+
+def _input_length(ok: Sequence[RequestSample], *, tokenizer_known: bool, chat: bool) -> Check:
+    name = "Длина запросов (input length)"
+    asked = f"по usage сервера, с точностью {_INPUT_TOLERANCE:.0%}"
+    pairs = [(s.asked_input_tokens, s.input_tokens) for s in ok if s.input_tokens is not None]
+    if not pairs:
+        return _unknown(name, asked, "сервер не сообщает длину запроса (usage)")
+    if not tokenizer_known:
+        return _unknown(name, asked, "нет токенизатора модели, длина запросов лишь оценена")
+    # A chat template adds the same few tokens to every request.
+    template = max(0, min(seen - wanted for wanted, seen in pairs)) if chat else 0
+    off = sum(abs(seen - template - wanted) > _INPUT_TOLERANCE * wanted for wanted, seen in pairs)
+    note = f", из них шаблон чата {template}" if template else ""
+    return Check(
+        name=name,
+        passed=off <= _MOST_OFF * len(pairs),
+        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs]):.1f}",
+        seen=f"в среднем {_mean([seen for _, seen in pairs]):.1f}{note}; расходятся {off} из "
+        f"{len(pairs)}",
+    )
+
+
+def _repeats(ok: Sequence[RequestSample], workload: Workload) -> Check:
+    """Greedy repetition inside an answer is a small model's habit; the same whole answer to
+    different prompts is a cache's."""
+    name, asked = "Ответы не повторяются (cached answers)", "на разные запросы разные ответы"
+    if workload.trace_path:
+        return _unknown(name, asked, "в трассе запросы могут повторяться")
+    texts = [
+        s.text_sha256 for s in ok if s.text_sha256 and (s.output_tokens or 0) >= _COMPARABLE_TOKENS
+    ]
+    if len(texts) < 2:
+        return _unknown(name, asked, f"ответов от {_COMPARABLE_TOKENS} токенов: {len(texts)}")
+    repeats = len(texts) - len(set(texts))
+    return Check(
+        name=name,
+        passed=repeats <= max(1, _MOST_REPEATS * len(texts)),
+        asked=f"{asked}, повторов не больше {_MOST_REPEATS:.0%}",
+        seen=f"повторов {repeats} из {len(texts)}",
+    )
+
+
+def _streaming(ok: Sequence[RequestSample]) -> Check:
+    name, asked = "Ответ идёт потоком (streaming)", "токены приходят по мере генерации"
+    long = [s for s in ok if (s.output_tokens or 0) >= _BURST_TOKENS]
+    if not long:
+        return _unknown(name, asked, f"нет ответов длиннее {_BURST_TOKENS - 1} токенов")
+    bursts = sum(_in_one_burst(sample) for sample in long)
+    return Check(
+        name=name,
+        passed=bursts <= len(long) / 2,
+        asked=asked,
+        seen=f"одним куском в конце пришли {bursts} из {len(long)}: TTFT и ITL не измерены"
+        if bursts
+        else f"потоком пришли все {len(long)}",
+    )
+
+
+def _in_one_burst(sample: RequestSample) -> bool:
+    """All text within 2 ms, and nearly the whole time of the request spent before it."""
+    first, last = sample.chunk_times_s[0], sample.chunk_times_s[-1]
+    waited, whole = first - sample.sent_s, last - sample.sent_s
+    return last - first < _BURST_S and waited > 0.9 * whole
+
+
+def _identity(model_name: str, served_models: Sequence[str] | None) -> Check:
+    name = "Модель (model identity)"
+    if served_models is None:
+        return _unknown(name, model_name, "сервер не сообщает список моделей")
+    return Check(
+        name=name,
+        passed=model_name in served_models,
+        asked=model_name,
+        seen=", ".join(served_models) or "ни одной модели",
+    )
+
+
+def _flags(config: EngineConfig, in_force: Mapping[str, str]) -> Check:
+    name = "Флаги в силе (flags in force)"
+    settings: dict[str, Any] = {**config.flags, **config.env}
+    if not settings:
+        return Check(name=name, passed=True, asked="без флагов", seen="настройки по умолчанию")
+    verdicts = compare(config, in_force)
+    wrong = [f"{n}={reported(n, in_force)}" for n, agrees in verdicts.items() if agrees is False]
+    silent = [n for n, agrees in verdicts.items() if agrees is None]
+    agreeing = len(verdicts) - len(wrong) - len(silent)
+    parts = [f"расходятся: {', '.join(wrong)}"] if wrong else []
+    parts += [f"совпали: {agreeing}"] if agreeing else []
+    parts += [f"{_NOT_CHECKED}, движок не сообщает: {', '.join(silent)}"] if silent else []
+    return Check(
+        name=name,
+        passed=not wrong,
+        asked=", ".join(f"{n}={value}" for n, value in settings.items()),
+        seen="; ".join(parts),
+    )
+
+
+def _logprobs(quality: QualityResult) -> Check:
+    """A server that makes up log-probabilities gives the same few again and again."""
+    values = [value for chunk in quality.chunk_logprobs for value in chunk]
+    distinct = len(set(values))
+    return Check(
+        name="Оценка текста (log-probabilities)",
+        passed=distinct >= 0.05 * len(values),
+        asked="своё значение у каждого токена текста",
+        seen=f"{distinct} разных из {len(values)}, perplexity {quality.perplexity:.2f}",
+    )
+
+
+def _unknown(name: str, asked: str, why: str) -> Check:
+    return Check(name=name, passed=True, asked=asked, seen=f"{_NOT_CHECKED}: {why}")
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values)

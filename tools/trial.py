@@ -1,0 +1,336 @@
+"""The trial: one pure function of its specification.
+
+Prepare, launch, wait for ready, warm up, measure, check quality and integrity, tear down, prove
+that the memory came back. It knows nothing of sessions; a resume or another machine can repeat it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from knowledge.errors import AdvisorError, ArtifactFailed, EngineFailed, QualityUnavailable
+from knowledge.measure import summarize
+from knowledge.types import (
+    Cause,
+    Failure,
+    Hardware,
+    IntegrityResult,
+    Launch,
+    Measurement,
+    QualityResult,
+    RequestSample,
+    Slo,
+    Telemetry,
+    TrialResult,
+    TrialSpec,
+)
+from tools import artifacts, engines, envs
+from tools.engines.base import Engine
+from tools.hardware import free_memory_bytes
+from tools.home import Home
+from tools.load import PromptSource, Target, Tokenizer, models, run_round, wait_ready
+from tools.process import ServerProcess, free_port
+from tools.quality.integrity import check
+from tools.quality.logprobs import score
+from tools.telemetry import Sampler
+
+_MEMORY_SLACK_BYTES = 512 * 2**20
+_MEMORY_WAIT_S = 10.0
+_DRAIN_S = 60.0
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a trial runs and whom it tells. The same for every trial of a session."""
+
+    home: Home
+    hardware: Hardware
+    logs: Path
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A result and the requests it was computed from."""
+
+    result: TrialResult
+    samples: tuple[RequestSample, ...]
+
+
+async def run_trial(spec: TrialSpec, world: World, slos: Sequence[Slo] = ()) -> Measured:
+    """Measure one candidate. Never raises for what the candidate does: that is its result."""
+    return (await run_trials((spec,), world, slos))[0]
+
+
+async def run_trials(
+    specs: Sequence[TrialSpec], world: World, slos: Sequence[Slo] = ()
+) -> tuple[Measured, ...]:
+    """Measure several candidates in turns, round by round, so that drift hits all alike.
+
+    All servers are up at once; the order within a round alternates.
+    """
+    arms = [_Arm(spec, world, tuple(slos)) for spec in specs]
+    try:
+        await asyncio.gather(*(arm.attempt(arm.start()) for arm in arms))
+        for arm in arms:
+            await arm.attempt(arm.warm_up())
+        for index in range(max(spec.load.rounds for spec in specs)):
+            for arm in arms if index % 2 == 0 else reversed(arms):
+                if index < arm.spec.load.rounds:
+                    await arm.attempt(arm.measure(index))
+        for arm in arms:
+            await arm.attempt(arm.judge())
+    finally:
+        for arm in arms:
+            await arm.stop()
+    pair = specs[0].trial_id if len(specs) > 1 else None
+    return tuple(arm.finish(pair) for arm in arms)
+
+
+async def prepare(spec: TrialSpec, world: World) -> Path:
+    """Everything that comes before the launch and is kept: environment, flags, artifact.
+
+    Returns the folder of the checkpoint to serve. Raises AdvisorError.
+    """
+    engine = engines.load(spec.candidate.config.engine)
+    environment = await _environment(engine, world)
+    catalog = await engine.catalog(environment, world.home, world.progress)
+    engine.validate(spec.candidate.config, catalog)
+    if spec.candidate.artifact is None:
+        return Path(spec.model.path)
+    return await artifacts.ensure(
+        spec.candidate.artifact, spec.model, world.hardware, world.home, world.progress
+    )
+
+
+async def _environment(engine: Engine, world: World) -> envs.Environment | None:
+    needs = engine.env_spec(world.hardware)
+    return await envs.ensure(needs, world.home, world.progress) if needs else None
+
+
+@dataclass
+class _Arm:
+    """One candidate on its way through a trial."""
+
+    spec: TrialSpec
+    world: World
+    slos: tuple[Slo, ...]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    samples: list[RequestSample] = field(default_factory=list)
+    lags_ms: list[float] = field(default_factory=list)
+    server: ServerProcess | None = None
+    sampler: Sampler | None = None
+    base_url: str = ""
+    launch: Launch | None = None
+    measurement: Measurement | None = None
+    telemetry: Telemetry | None = None
+    quality: QualityResult | None = None
+    quality_skipped: str | None = None
+    integrity: IntegrityResult | None = None
+    failure: Failure | None = None
+    free_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.engine = engines.load(self.spec.candidate.config.engine)
+        self.log = self.world.logs / f"{self.spec.trial_id}.log"
+        self.tokenizer = _tokenizer(Path(self.spec.model.path))
+        self.prompts = PromptSource(self.spec.workload, self.tokenizer, self.spec.load.seed)
+
+    async def attempt(self, step: object) -> None:
+        """Run a step unless the arm has failed; what goes wrong becomes its failure."""
+        coroutine = step
+        assert asyncio.iscoroutine(coroutine)
+        if self.failure:
+            coroutine.close()
+            return
+        elapsed = (datetime.now(UTC) - self.started_at).total_seconds()
+        try:
+            async with asyncio.timeout(max(1.0, self.spec.deadline_s - elapsed)):
+                await coroutine
+        except EngineFailed as error:
+            self._fail(error.cause, error.message, error.log_tail)
+        except ArtifactFailed as error:
+            self._fail(Cause.ARTIFACT, str(error))
+        except AdvisorError as error:
+            self._fail(self._cause_of_death() or Cause.SETUP, str(error))
+        except TimeoutError:
+            self._fail(Cause.TIMEOUT, f"не уложился в {self.spec.deadline_s:.0f} с")
+        except OSError as error:
+            self._fail(self._cause_of_death() or Cause.CRASH, f"{type(error).__name__}: {error}")
+
+    async def start(self) -> None:
+        """Prepare and launch; returns when the server answers."""
+        model_path = await prepare(self.spec, self.world)
+        environment = await _environment(self.engine, self.world)
+        self.free_before = free_memory_bytes()
+        plan = self.engine.launch_plan(
+            environment,
+            self.spec.candidate.config,
+            model=self.spec.model,
+            model_path=model_path,
+            port=(port := free_port()),
+            hardware=self.world.hardware,
+        )
+        self.base_url = f"http://127.0.0.1:{port}"
+        begun = asyncio.get_running_loop().time()
+        self.server = server = await ServerProcess.start(plan.argv, plan.env, self.log)
+        try:
+            await wait_ready(self.base_url, lambda: server.returncode is None, self.spec.deadline_s)
+        except EngineFailed as error:
+            cause = self._cause_of_death() or error.cause
+            raise EngineFailed(cause, error.message, self.server.log_tail(_LOG_LINES)) from error
+        catalog = await self.engine.catalog(environment, self.world.home, self.world.progress)
+        self.launch = Launch(
+            argv=plan.argv,
+            env={k: plan.env[k] for k in sorted(plan.env) if k in _telling(plan.env)},
+            ready_s=asyncio.get_running_loop().time() - begun,
+            engine_version=catalog.version,
+            in_force=self.engine.in_force(self.log.read_text(errors="replace")),
+        )
+        self.sampler = Sampler(server.pid)
+
+    @property
+    def target(self) -> Target:
+        return Target(base_url=self.base_url, model=self.spec.model.name)
+
+    async def warm_up(self) -> None:
+        """Load that is thrown away: caches, lazily built kernels, first-touch memory."""
+        if self.spec.load.warmup_s:
+            await self._round(-1, self.spec.load.warmup_s)
+
+    async def measure(self, index: int) -> None:
+        assert self.sampler
+        async with self.sampler:
+            samples, lag_ms = await self._round(index, self.spec.load.round_s)
+        self.samples += samples
+        self.lags_ms.append(lag_ms)
+
+    async def _round(self, index: int, seconds: float) -> tuple[tuple[RequestSample, ...], float]:
+        outcome = await run_round(
+            self.target,
+            self.spec.workload,
+            self.prompts,
+            round_index=index,
+            duration_s=seconds,
+            drain_s=_DRAIN_S,
+            seed=self.spec.load.seed,
+        )
+        if self.server and self.server.returncode is not None:
+            cause = self._cause_of_death() or Cause.CRASH
+            raise EngineFailed(cause, "сервер умер под нагрузкой", self.server.log_tail(_LOG_LINES))
+        return outcome.samples, outcome.loop_lag_p99_ms
+
+    async def judge(self) -> None:
+        """Sum up, check that the figures are what they claim to be, and score quality."""
+        measured = summarize(
+            self.samples,
+            round_s=self.spec.load.round_s,
+            slos=self.slos,
+            seed=self.spec.load.seed,
+        )
+        self.measurement = measured.replace(client_lag_p99_ms=max(self.lags_ms))
+        if not any(sample.ok for sample in self.samples):
+            raise EngineFailed(Cause.NO_MEASUREMENT, "ни один запрос не завершился успешно")
+        assert self.sampler
+        self.telemetry = self.sampler.result().replace(
+            engine=await self.engine.scrape(self.base_url)
+        )
+        self.integrity = check(
+            self.samples,
+            self.spec.workload,
+            model_name=self.spec.model.name,
+            served_models=await models(self.base_url),
+            in_force=self.launch.in_force if self.launch else {},
+            config=self.spec.candidate.config,
+        )
+        await self._score()
+
+    async def _score(self) -> None:
+        plan = self.spec.quality
+        if plan is None:
+            self.quality_skipped = "не запрошена"
+        elif not self._worth_checking():
+            self.quality_skipped = "по скорости вариант уже проиграл"
+        elif not self.engine.capabilities(self.world.hardware).prompt_logprobs:
+            self.quality_skipped = "движок не отдаёт log-вероятности промпта"
+        else:
+            try:
+                self.quality = await score(self.target, plan, self.tokenizer)
+            except QualityUnavailable as error:
+                self.quality_skipped = str(error)
+
+    def _worth_checking(self) -> bool:
+        bar = self.spec.worth_checking
+        if bar is None or self.measurement is None:
+            return True
+        seen = self.measurement.metrics.get(bar.metric)
+        if seen is None:
+            return False
+        fast_enough = bar.at_least is None or seen.high >= bar.at_least
+        return fast_enough and (bar.at_most is None or seen.low <= bar.at_most)
+
+    async def stop(self) -> None:
+        """Tear down and see that the memory came back."""
+        if self.server is None:
+            return
+        ceased_s = await self.server.stop()
+        if self.launch:
+            self.launch = self.launch.replace(
+                ceased_s=ceased_s, memory_returned=await _memory_back(self.free_before)
+            )
+
+    def finish(self, pair: str | None) -> Measured:
+        result = TrialResult(
+            spec=self.spec,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            launch=self.launch,
+            measurement=None if self.failure else self.measurement,
+            telemetry=self.telemetry,
+            quality=self.quality,
+            quality_skipped=self.quality_skipped,
+            integrity=self.integrity,
+            failure=self.failure,
+            pair=pair if pair != self.spec.trial_id else None,
+        )
+        return Measured(result, tuple(self.samples))
+
+    def _fail(self, cause: Cause, message: str, tail: tuple[str, ...] = ()) -> None:
+        if not tail and self.server:
+            tail = self.server.log_tail(_LOG_LINES)
+        self.failure = Failure(cause=cause, message=message, log_tail=tail)
+
+    def _cause_of_death(self) -> Cause | None:
+        if self.server is None or self.server.returncode is None:
+            return None
+        return self.engine.diagnose(self.server.returncode, self.server.log_tail(200))
+
+
+def _telling(env: dict[str, str]) -> set[str]:
+    """Variables that belong to the launch command, not to this machine or account."""
+    return {
+        key
+        for key in env
+        if key.startswith(("VLLM_", "SIM_", "OMP_", "KMP_", "TORCH", "LD_PRELOAD", "CUDA_"))
+    }
+
+
+def _tokenizer(folder: Path) -> Tokenizer | None:
+    with suppress(AdvisorError, OSError):
+        return Tokenizer.from_folder(folder)
+    return None
+
+
+async def _memory_back(free_before: int) -> bool:
+    """True once the free memory is where it was before the launch, within a slack."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _MEMORY_WAIT_S
+    while free_memory_bytes() < free_before - _MEMORY_SLACK_BYTES:
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(0.2)
+    return True
