@@ -9,7 +9,7 @@ from typing import Any
 
 from knowledge.errors import BadInput, UnknownFlag
 from knowledge.types import EngineConfig, FlagValue
-from tools.engines._in_env.vllm_probe import describe
+from tools.engines._in_env.parser_rows import describe
 from tools.engines.base import Flag, FlagCatalog
 
 _HUMAN_INT = re.compile(r"\d+(\.\d+)?[kKmMgGtT]i?")

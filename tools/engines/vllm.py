@@ -37,9 +37,9 @@ _KV_SETTINGS = ("kv-cache-memory-bytes", "gpu-memory-utilization", "device-memor
 _KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 _CPU_KV_GIB = 4
 _CPU_STARTUP = {"VLLM_USE_AOT_COMPILE": "0"}
-"""On CPUs 0.32 saves an ahead-of-time compilation that it then can't load ("'function' object has no
-attribute 'finalize_loading'"), so that every start compiles for a minute and more. Without it the
-same code comes out of inductor's own cache from the second start on."""
+"""On CPUs 0.32 saves an ahead-of-time compilation that it can't load again ("'function' object
+has no attribute 'finalize_loading'"), and compiles for a minute and more at every start. Without
+it the same code comes out of inductor's own cache from the second start on."""
 _CPU_OVERHEAD_BYTES = 3 * _GIB
 """API server, engine core and worker beside weights and KV: 2.3 GiB seen with 0.32."""
 _GPU_UTILIZATION = 0.92
@@ -107,11 +107,10 @@ class Vllm:
         port: int,
         hardware: Hardware,
     ) -> LaunchPlan:
-        """An empty config is vLLM's default, but for two things on a CPU: where compiled code is
-        cached, which only the time to start shows, and the KV space.
+        """An empty config is vLLM's default, but for two variables on a CPU.
 
-        Unset, 0.32 takes 92 % of the whole machine's memory there, and does not start when less
-        than that is free: no default that two servers, or a desktop, could live with.
+        One concerns only how fast it starts. The other is the KV space: unset, 0.32 takes 92 % of
+        the machine's memory and does not start when less is free, so that no two servers fit.
         """
         assert env is not None
         variables = dict(config.env)
