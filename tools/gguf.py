@@ -26,7 +26,7 @@ _GIB = 2**30
 
 async def ensure_converted(file: Path, home: Home, progress: Callable[[str], None]) -> Path:
     """The checkpoint folder made of `file`; found again by the file's content hash."""
-    await asyncio.to_thread(_check, file, home)
+    _check_magic(file)
     digest = await asyncio.to_thread(_sha256, file)
     target = home.models / f"{file.stem}-{digest[:12]}"
     if target.exists():
@@ -49,9 +49,18 @@ async def environment(home: Home, progress: Callable[[str], None]) -> Environmen
 
 
 async def convert(
-    file: Path, target: Path, env: Environment, progress: Callable[[str], None]
+    file: Path,
+    target: Path,
+    env: Environment,
+    progress: Callable[[str], None],
+    *,
+    free_disk: Callable[[Path], int] = free_disk_bytes,
 ) -> None:
-    """Write the checkpoint beside `target` and rename it: it is there whole or not at all."""
+    """Write the checkpoint beside `target` and rename it: it is there whole or not at all.
+
+    The caller holds the target's lock. Raises NoRoom first, BadModel when it can't be converted.
+    """
+    _check_room(file, target.parent, free_disk)
     target.parent.mkdir(parents=True, exist_ok=True)
     progress(f"{file.name}: переводим в обычный checkpoint (float32)")
 
@@ -77,17 +86,20 @@ async def convert(
         made.rename(target)
 
 
-def _check(file: Path, home: Home) -> None:
+def _check_magic(file: Path) -> None:
     with file.open("rb") as opened:
         if opened.read(4) != _MAGIC:
             raise BadModel(f"Файл {file} — не GGUF или повреждён", "Скачайте его заново")
+
+
+def _check_room(file: Path, models: Path, free_disk: Callable[[Path], int]) -> None:
     need = int(file.stat().st_size * 32 / _SMALLEST_BITS)
-    free = free_disk_bytes(home.models)
+    free = free_disk(models)
     if free < need:
         raise NoRoom(
             f"Для {file.name} в float32 нужно до {need / _GIB:.1f} ГиБ на диске, "
             f"свободно {free / _GIB:.1f} ГиБ",
-            f"Освободите место в {home.models} или задайте ADVISOR_HOME на другом диске",
+            f"Освободите место в {models} или задайте ADVISOR_HOME на другом диске",
         )
 
 

@@ -5,7 +5,7 @@ that the memory came back. It knows nothing of sessions; a resume or another mac
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from knowledge.errors import AdvisorError, ArtifactFailed, EngineFailed, QualityUnavailable
 from knowledge.measure import summarize
+from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
     Failure,
@@ -29,10 +30,10 @@ from knowledge.types import (
 )
 from tools import artifacts, engines, envs
 from tools.engines.base import Engine
-from tools.hardware import free_memory_bytes
+from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, Target, Tokenizer, models, run_round, wait_ready
-from tools.process import ServerProcess, free_port
+from tools.process import ServerProcess, clean_env, free_port
 from tools.quality.integrity import check
 from tools.quality.logprobs import score
 from tools.telemetry import Sampler
@@ -125,6 +126,7 @@ class _Arm:
     server: ServerProcess | None = None
     sampler: Sampler | None = None
     base_url: str = ""
+    target: Target = field(default_factory=lambda: Target(base_url="", model=""))
     launch: Launch | None = None
     measurement: Measurement | None = None
     telemetry: Telemetry | None = None
@@ -140,17 +142,15 @@ class _Arm:
         self.tokenizer = _tokenizer(Path(self.spec.model.path))
         self.prompts = PromptSource(self.spec.workload, self.tokenizer, self.spec.load.seed)
 
-    async def attempt(self, step: object) -> None:
+    async def attempt(self, step: Coroutine[None, None, None]) -> None:
         """Run a step unless the arm has failed; what goes wrong becomes its failure."""
-        coroutine = step
-        assert asyncio.iscoroutine(coroutine)
         if self.failure:
-            coroutine.close()
+            step.close()
             return
         elapsed = (datetime.now(UTC) - self.started_at).total_seconds()
         try:
             async with asyncio.timeout(max(1.0, self.spec.deadline_s - elapsed)):
-                await coroutine
+                await step
         except EngineFailed as error:
             self._fail(error.cause, error.message, error.log_tail)
         except ArtifactFailed as error:
@@ -166,7 +166,8 @@ class _Arm:
         """Prepare and launch; returns when the server answers."""
         model_path = await prepare(self.spec, self.world)
         environment = await _environment(self.engine, self.world)
-        self.free_before = free_memory_bytes()
+        self.free_before = free_device_memory_bytes(self.world.hardware)
+        self._refuse_without_room()
         plan = self.engine.launch_plan(
             environment,
             self.spec.candidate.config,
@@ -176,8 +177,9 @@ class _Arm:
             hardware=self.world.hardware,
         )
         self.base_url = f"http://127.0.0.1:{port}"
+        self.target = Target(base_url=self.base_url, model=self.spec.model.name)
         begun = asyncio.get_running_loop().time()
-        self.server = server = await ServerProcess.start(plan.argv, plan.env, self.log)
+        self.server = server = await ServerProcess.start(plan.argv, clean_env(plan.env), self.log)
         try:
             await wait_ready(self.base_url, lambda: server.returncode is None, self.spec.deadline_s)
         except EngineFailed as error:
@@ -186,16 +188,23 @@ class _Arm:
         catalog = await self.engine.catalog(environment, self.world.home, self.world.progress)
         self.launch = Launch(
             argv=plan.argv,
-            env={k: plan.env[k] for k in sorted(plan.env) if k in _telling(plan.env)},
+            env=dict(sorted(plan.env.items())),
             ready_s=asyncio.get_running_loop().time() - begun,
             engine_version=catalog.version,
             in_force=self.engine.in_force(self.log.read_text(errors="replace")),
         )
         self.sampler = Sampler(server.pid)
 
-    @property
-    def target(self) -> Target:
-        return Target(base_url=self.base_url, model=self.spec.model.name)
+    def _refuse_without_room(self) -> None:
+        """A launch that can't fit would only be killed, perhaps with others beside it."""
+        needed = self.engine.memory_needed_bytes(
+            self.spec.candidate.config, self.spec.model, self.world.hardware
+        )
+        if needed > self.free_before:
+            raise EngineFailed(
+                Cause.OUT_OF_MEMORY,
+                f"нужно {format_bytes(needed)} памяти, свободно {format_bytes(self.free_before)}",
+            )
 
     async def warm_up(self) -> None:
         """Load that is thrown away: caches, lazily built kernels, first-touch memory."""
@@ -246,6 +255,7 @@ class _Arm:
             served_models=await models(self.base_url),
             in_force=self.launch.in_force if self.launch else {},
             config=self.spec.candidate.config,
+            tokenizer_known=self.tokenizer is not None,
         )
         await self._score()
 
@@ -280,7 +290,8 @@ class _Arm:
         ceased_s = await self.server.stop()
         if self.launch:
             self.launch = self.launch.replace(
-                ceased_s=ceased_s, memory_returned=await _memory_back(self.free_before)
+                ceased_s=ceased_s,
+                memory_returned=await _memory_back(self.free_before, self.world.hardware),
             )
 
     def finish(self, pair: str | None) -> Measured:
@@ -310,26 +321,17 @@ class _Arm:
         return self.engine.diagnose(self.server.returncode, self.server.log_tail(200))
 
 
-def _telling(env: dict[str, str]) -> set[str]:
-    """Variables that belong to the launch command, not to this machine or account."""
-    return {
-        key
-        for key in env
-        if key.startswith(("VLLM_", "SIM_", "OMP_", "KMP_", "TORCH", "LD_PRELOAD", "CUDA_"))
-    }
-
-
 def _tokenizer(folder: Path) -> Tokenizer | None:
     with suppress(AdvisorError, OSError):
         return Tokenizer.from_folder(folder)
     return None
 
 
-async def _memory_back(free_before: int) -> bool:
+async def _memory_back(free_before: int, hardware: Hardware) -> bool:
     """True once the free memory is where it was before the launch, within a slack."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _MEMORY_WAIT_S
-    while free_memory_bytes() < free_before - _MEMORY_SLACK_BYTES:
+    while free_device_memory_bytes(hardware) < free_before - _MEMORY_SLACK_BYTES:
         if loop.time() > deadline:
             return False
         await asyncio.sleep(0.2)

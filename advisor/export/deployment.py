@@ -10,7 +10,7 @@ import yaml
 from advisor import outcome
 from advisor.export.command import Command, portable
 from knowledge.errors import BadInput
-from knowledge.types import Frozen, TrialResult
+from knowledge.types import Frozen, Launch, TrialResult
 from tools.store import SessionRecord
 
 ENGINES = Path(__file__).parent / "engines"
@@ -70,7 +70,7 @@ def deployment(record: SessionRecord) -> Deployment:
         )
     hardware = record.task.hardware
     artifact = trial.spec.candidate.artifact
-    version = trial.launch.engine_version.split("+")[0]
+    version = public_version(trial.launch)
     engine = trial.spec.candidate.config.engine
     return Deployment(
         name=_object_name(record.task.model.name),
@@ -81,13 +81,18 @@ def deployment(record: SessionRecord) -> Deployment:
         engine_version=version,
         artifact=f"{artifact.scheme} ({artifact.quantizer})" if artifact else None,
         command=portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env),
-        runtime=_runtime(engine, hardware.device.kind, version),
+        runtime=runtime(engine, hardware.device.kind, version),
         accelerator=hardware.device.kind,
         devices=hardware.device_count,
         cores=hardware.cores,
         memory_gib=_memory_gib(trial),
         ready_s=trial.launch.ready_s,
     )
+
+
+def public_version(launch: Launch) -> str:
+    """The version without its local part: 0.32.0+cpu is published as 0.32.0."""
+    return launch.engine_version.split("+")[0]
 
 
 def slug(text: str) -> str:
@@ -107,7 +112,8 @@ def _memory_gib(trial: TrialResult) -> int | None:
 
 
 @cache
-def _runtime(engine: str, accelerator: str, version: str) -> Runtime | None:
+def runtime(engine: str, accelerator: str, version: str) -> Runtime | None:
+    """Where this version of an engine can be had; None when nobody publishes it."""
     path = ENGINES / f"{engine}.yaml"
     if not path.exists():
         return None

@@ -5,29 +5,19 @@ from knowledge.types import Candidate, Profile, Task
 from tools.engines.base import FlagCatalog
 
 
-class _Flags(dict[str, object]):
-    """Flags by name with underscores; one that is not set is None."""
-
-    def __missing__(self, key: str) -> None:
-        return None
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-
 def facts_of(
     task: Task, base: Candidate, catalog: FlagCatalog, profile: Profile | None
 ) -> dict[str, object]:
     """One nested mapping; names are those of the types, dashes in flags become underscores."""
     load, hardware = task.workload, task.hardware
-    flags = {name.replace("-", "_"): None for name in catalog.flags}
+    flags: dict[str, object] = {name.replace("-", "_"): None for name in catalog.flags}
     flags |= {name.replace("-", "_"): value for name, value in base.config.flags.items()}
     return {
         "engine": base.config.engine,
         "engine_flags": frozenset(catalog.flags),
         "engine_env": frozenset(catalog.env),
-        "flags": _Flags(flags),
-        "env": _Flags(base.config.env),
+        "flags": flags,
+        "env": base.config.env,
         "artifact": base.artifact.scheme if base.artifact else None,
         "model": task.model.facts.model_dump(mode="json") | {"bytes": task.model.weights_bytes},
         "hardware": hardware.model_dump(mode="json", exclude={"device"}),

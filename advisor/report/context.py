@@ -73,7 +73,7 @@ class ReportContext:
 
     @property
     def launch_cv(self) -> float:
-        """Spread from launch to launch, where the session measured it."""
+        """Relative spread from launch to launch, as the session reckoned with it."""
         for event in reversed(self.record.events):
             value = event.payload.get("launch_cv")
             if isinstance(value, int | float):
@@ -96,11 +96,8 @@ class ReportContext:
         """
         test = self.record.production
         pair = (reference.trial_id, candidate.trial_id)
-        if (
-            test
-            and metric == self.objective
-            and pair == (test.default_trial_id, test.winner_trial_id)
-        ):
+        tested = test is not None and pair == (test.default_trial_id, test.winner_trial_id)
+        if test and tested and test.speedup.n and metric == self.objective:
             return test.speedup
         before, after = figure(reference, metric), figure(candidate, metric)
         if before is None or after is None or min(before.low, after.low) <= 0:
@@ -137,6 +134,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(_escape(c) for c in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def sentence(text: str) -> str:
+    """A remark from the store as a sentence: a capital at its start, a full stop at its end."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
 def _escape(text: str) -> str:

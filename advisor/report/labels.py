@@ -65,7 +65,8 @@ def value(of: Metric, figure: float) -> str:
 def slo(promise: Slo) -> str:
     """«TTFT p95 ≤ 200 мс»."""
     sign = "≥" if promise.metric.higher_is_better else "≤"
-    return f"{metric(promise.metric)} {sign} {plain(promise.limit)}{NBSP}{unit(promise.metric)}".strip()
+    limit = f"{plain(promise.limit)}{NBSP}{unit(promise.metric)}".strip()
+    return f"{metric(promise.metric)} {sign} {limit}"
 
 
 def lengths(of: Lengths) -> str:

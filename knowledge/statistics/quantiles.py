@@ -20,6 +20,8 @@ def clustered_quantile(
     Wilson's at the effective number of independent values, carried back through the empirical
     distribution. Above the largest values an exponential tail goes on: no resample of 100
     requests holds one slower than the slowest, so a bootstrap's p99 covers the truth 7 times in 10.
+    A tail that a few clusters make is still surer than it should be: the p95 and p99 of 40
+    requests' gaps, each request with a pace of its own, are covered 88 and 79 times in 100.
     """
     if values.size == 0:
         raise ValueError("no values to take a quantile of")
@@ -30,10 +32,11 @@ def clustered_quantile(
     n = int(values.size)
     if sizes.size < 2:
         return Estimate(value=value, low=value, high=value, n=n)
-    below = np.bincount(member, weights=(values <= value).astype(np.float64))
-    low_share, high_share = _share_interval(q, n / _design_effect(below, sizes), sizes.size, level)
+    below = np.bincount(member[values <= value], minlength=sizes.size).astype(np.float64)
+    independent = n / _design_effect(below, sizes)
+    low_share, high_share = _share_interval(q, independent, sizes.size, level)
     low = float(np.quantile(ordered, low_share))
-    high = _upper_quantile(ordered, high_share)
+    high = _upper_quantile(ordered, high_share, independent)
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
@@ -57,10 +60,11 @@ def _share_interval(q: float, n: float, clusters: int, level: float) -> tuple[fl
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _upper_quantile(ordered: NDArray[np.float64], share: float) -> float:
+def _upper_quantile(ordered: NDArray[np.float64], share: float, independent: float) -> float:
+    """The empirical quantile, or the exponential tail's where that is farther out."""
     inside = float(np.quantile(ordered, share))
     n = ordered.size
-    top = round(math.sqrt(n))
+    top = min(n - 1, round(n / math.sqrt(independent)))
     if n < _LEAST_FOR_TAIL or share <= 1 - top / n or share >= 1:
         return inside
     threshold = float(ordered[n - top - 1])

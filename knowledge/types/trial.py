@@ -10,7 +10,6 @@ from knowledge.types.base import Estimate, Frozen, Interval
 from knowledge.types.candidate import Candidate, Change
 from knowledge.types.task import Metric, ModelSpec, QualityFloor, Workload
 
-
 Purpose = Literal["naive", "baseline", "hypothesis", "production"]
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         say({"error": f"{type(error).__name__}: {error}"})
 
 
-def say(line: dict) -> None:
+def say(line: dict[str, object]) -> None:
     """One JSON line, at once."""
     print(json.dumps(line, ensure_ascii=False), flush=True)
 

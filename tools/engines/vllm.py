@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from pathlib import Path
 
 from knowledge.errors import BadInput
@@ -76,6 +77,7 @@ class Vllm:
         snapshot = home.snapshots / f"{env.root.name}-{_state_of(env)}.json"
         if snapshot.exists():
             return FlagCatalog.model_validate_json(snapshot.read_bytes())
+        snapshot.parent.mkdir(parents=True, exist_ok=True)
         progress("vllm: читаем флаги установленной версии …")
         log = snapshot.with_suffix(".log")
         answer = await run_job(env.python, _PROBE, {}, log_path=log, deadline_s=_PROBE_DEADLINE_S)
@@ -86,7 +88,7 @@ class Vllm:
             flags={flag.name: flag for flag in flags},
             env=tuple(sorted({*answer["env"], *_MORE_ENV})),
         )
-        half = snapshot.with_suffix(".half")
+        half = snapshot.with_suffix(f".{os.getpid()}.half")
         half.write_text(catalog.model_dump_json())
         half.replace(snapshot)
         return catalog

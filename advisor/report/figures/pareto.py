@@ -47,7 +47,7 @@ def draw(ctx: ReportContext, path: Path) -> None:
         for point in points:
             _draw_point(axes, ctx, point, named)
         _limits(axes, points)
-        _draw_front(axes, front(points))
+        _draw_front(axes, front([p for p in points if not _spoiled(ctx, p[0])]))
         _draw_names(axes, points)
         axes.set_xlabel("Output throughput, ток/с (правее — лучше)")
         axes.set_ylabel(f"{latency}, мс (ниже — лучше)")
@@ -75,7 +75,8 @@ def _draw_point(axes: Any, ctx: ReportContext, point: Point, named: set[str]) ->
         rate.value, latency.value,
         xerr=[[max(0, rate.value - rate.low)], [max(0, rate.high - rate.value)]],
         yerr=[[max(0, latency.value - latency.low)], [max(0, latency.high - latency.value)]],
-        fmt=marker, color=colour, markersize=14 if marker == "*" else 8, elinewidth=1, markeredgecolor="white",
+        fmt=marker, color=colour, markersize=14 if marker == "*" else 8,
+        elinewidth=1, markeredgecolor="white",
         label=text if text not in named else None, zorder=3,
     )  # fmt: skip
     named.add(text)
@@ -83,6 +84,8 @@ def _draw_point(axes: Any, ctx: ReportContext, point: Point, named: set[str]) ->
 
 def _draw_front(axes: Any, line: list[Point]) -> None:
     """A staircase: everything above and to the left of it is beaten by some point on it."""
+    if not line:
+        return
     xs, ys = [axes.get_xlim()[0]], [line[0][2].value]
     for (_, rate, latency), after in zip(line, [*line[1:], None], strict=True):
         xs += [rate.value, rate.value]
@@ -120,7 +123,16 @@ def _kind(ctx: ReportContext, trial: TrialResult) -> tuple[str, str, str]:
         return "движок по умолчанию", ORANGE, "D"
     if ctx.winner is not None and trial.spec.candidate == ctx.winner.spec.candidate:
         return "победитель", GREEN, "*"
+    if _spoiled(ctx, trial):
+        return "непригодные: качество или честность", GREY, "X"
     return "проверенные гипотезы", BLUE, "o"
+
+
+def _spoiled(ctx: ReportContext, trial: TrialResult) -> bool:
+    """Whether it may not be handed in, however fast it is: the front leaves it out."""
+    verdict = ctx.verdict(trial.trial_id)
+    broken = trial.integrity is not None and not trial.integrity.passed
+    return broken or bool(verdict and verdict.quality and not verdict.quality.non_inferior)
 
 
 def _limits(axes: Any, points: list[Point]) -> None:

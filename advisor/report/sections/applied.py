@@ -2,7 +2,7 @@
 
 from advisor import outcome
 from advisor.report import labels
-from advisor.report.context import ReportContext, cell, cite
+from advisor.report.context import ReportContext, cell, cite, sentence
 from advisor.report.numbers import ratio, ratio_interval
 from knowledge.types import Decision, Hypothesis, TrialResult, Verdict
 
@@ -44,16 +44,16 @@ def _change(
         [
             f"### {count}. {hypothesis.title}",
             "",
-            f"- **Описание:** {hypothesis.rationale}",
+            f"- **Описание:** {sentence(hypothesis.rationale)}",
             f"- **Конфигурация:** `{outcome.describe(trial.spec.candidate)}`",
             f"- **Ожидание до замера:** {ratio_interval(hypothesis.predicted_speedup)} по "
             f"{labels.metric(metric)}; {_RISKS[hypothesis.quality_risk]}. "
             f"Предложила политика `{hypothesis.policy}`, техника `{hypothesis.technique}`.",
-            *(f"  - {sentence}" for sentence in hypothesis.evidence),
+            *(f"  - {sentence(text)}" for text in hypothesis.evidence),
             f"- **Измерено:** {measured}по {labels.metric(metric)}: {cell(trial, metric)} "
             f"({cite(trial)}) против {cell(reference, metric)} ({cite(reference)})."
             f"{_prediction(verdict)}",
-            f"- **Решение:** {verdict.reason}",
+            f"- **Решение:** {sentence(verdict.reason)}",
         ]
     )
 

@@ -2,7 +2,7 @@
 
 from advisor import outcome
 from advisor.report import labels
-from advisor.report.context import ReportContext, cell, cite, figure, table
+from advisor.report.context import ReportContext, cell, cite, figure, sentence, table
 from knowledge.types import TrialResult
 
 ORDER = 10
@@ -68,6 +68,6 @@ def _profile(ctx: ReportContext) -> str:
         f"Основное время уходит на {_REGIMES[profile.regime]}; узкое место — "
         f"{labels.BOTTLENECKS[profile.bottleneck]}.",
         "",
-        *(f"- {sentence}" for sentence in profile.evidence),
+        *(f"- {sentence(text)}" for text in profile.evidence),
     ]
     return "\n".join(lines)

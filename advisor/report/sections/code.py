@@ -4,7 +4,7 @@ import shlex
 
 from advisor import outcome
 from advisor.export.command import Command, portable
-from advisor.export.deployment import Runtime, deployment
+from advisor.export.deployment import Runtime, public_version, runtime
 from advisor.export.formats.shell import command_lines
 from advisor.report.context import ReportContext, cite
 from knowledge.types import Frozen, TrialResult
@@ -44,8 +44,12 @@ def render(ctx: ReportContext) -> str:
 def _recipe(ctx: ReportContext, trial: TrialResult) -> Recipe:
     assert trial.launch is not None
     command = portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env)
-    runtime = deployment(ctx.record).runtime if ctx.handed_in else None
-    return Recipe(runtime=runtime, command=command)
+    where = runtime(
+        trial.spec.candidate.config.engine,
+        ctx.record.task.hardware.device.kind,
+        public_version(trial.launch),
+    )
+    return Recipe(runtime=where, command=command)
 
 
 def _bash(recipe: Recipe, trial: TrialResult) -> str:

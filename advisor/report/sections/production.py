@@ -55,9 +55,12 @@ def _deployment(ctx: ReportContext, trial: TrialResult) -> list[str]:
         lines.append(f"Пик памяти GPU {gib(seen.gpu_memory_peak_bytes)} ({cite(trial)}).")
     if isinstance(ctx.record.task.workload.arrival, ClosedLoop):
         streams = ctx.record.task.workload.arrival.concurrency
+        test = ctx.record.production
+        more = test is not None and bool(test.highest_load)
+        beyond = "" if more else ": большей нагрузки эта сессия не измеряла"
         lines.append(
             f"Цифры получены при {streams} одновременных запросах. Ограничьте их число на входе "
-            "тем же значением: большей нагрузки эта сессия не измеряла."
+            f"тем же значением{beyond}."
         )
     return lines
 
@@ -114,8 +117,8 @@ def _engine_counters(trial: TrialResult) -> list[str]:
         "prefix_cache_hit_rate": "из prefix cache взято",
     }
     said = [f"{text} {percent(engine[name])}" for name, text in shares.items() if name in engine]
-    if "preemptions" in engine:
-        said.append(f"вытеснений {number(engine['preemptions'], 0)}")
+    if "num_preemptions" in engine:
+        said.append(f"вытеснений {number(engine['num_preemptions'], 0)}")
     return ["", f"Во время замера ({cite(trial)}): {', '.join(said)}."] if said else []
 
 
@@ -135,7 +138,7 @@ def _scaling(ctx: ReportContext, trial: TrialResult) -> list[str]:
         lines.append(f"Наибольшая нагрузка, при которой SLO ещё выполняются: {load}.")
     lines.append(
         "Сигнал к новой реплике: очередь не пустеет, а p95 стоит выше порога. Загрузка процессора "
-        "или GPU сигналом не служит: под непрерывным батчингом она высока и при малой очереди."
+        "или GPU сигналом не служит: при continuous batching она высока и без очереди."
     )
     lines.append(
         "Цифры верны для этой нагрузки. Если длины prompt или ответов изменятся, повторите замер: "

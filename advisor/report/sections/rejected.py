@@ -1,7 +1,7 @@
 """What was tried and not kept, with the reason."""
 
 from advisor.report import labels
-from advisor.report.context import ReportContext, cite, table
+from advisor.report.context import ReportContext, cite, sentence, table
 from advisor.report.numbers import DASH, ratio, ratio_interval
 from knowledge.types import Decision
 
@@ -17,7 +17,7 @@ def render(ctx: ReportContext) -> str:
             ratio_interval(hypothesis.predicted_speedup),
             ratio(verdict.speedup) if verdict.speedup else DASH,
             labels.DECISIONS[verdict.decision],
-            verdict.reason,
+            sentence(verdict.reason),
         ]
         for trial, hypothesis, verdict in ctx.tested
         if verdict is not None and verdict.decision != Decision.KEPT
@@ -34,6 +34,7 @@ def _logs(ctx: ReportContext) -> str:
         if trial.failure is None:
             continue
         tail = "\n".join(trial.failure.log_tail[-5:])
-        text = f"{cite(trial)} не измерено ({trial.failure.cause.value}): {trial.failure.message.rstrip('.')}."
+        message = trial.failure.message.strip().rstrip(".")
+        text = f"{cite(trial)} не измерено ({trial.failure.cause.value}): {message}."
         parts.append(f"{text}\n\n```text\n{tail}\n```" if tail else text)
     return "\n\n".join(parts)

@@ -1,7 +1,7 @@
 """The big table: naive, default, handed in; and how far the figures can be trusted."""
 
 from advisor.report import labels
-from advisor.report.context import ReportContext, cell, cite, figure, table
+from advisor.report.context import ReportContext, cell, cite, figure, sentence, table
 from advisor.report.figures import embed
 from advisor.report.numbers import DASH, number, plural, ratio
 from knowledge.types import Estimate, TrialResult
@@ -94,7 +94,7 @@ def _requests(ctx: ReportContext) -> str:
         text += f" за {number(seen.window_s, 0)}\u00a0с установившегося режима, "
         text += plural(seen.failed_requests, "ошибка", "ошибки", "ошибок")
         text += _lengths(ctx, trial)
-        lines += [text + ".", *(f"  - {warning}" for warning in seen.warnings)]
+        lines += [text + ".", *(f"  - {sentence(warning)}" for warning in seen.warnings)]
     return "\n".join(["Что стоит за цифрами:", "", *lines]) if lines else ""
 
 
@@ -119,7 +119,12 @@ def _slos(ctx: ReportContext) -> str:
         rows.append(
             [labels.slo(slo), cell(ctx.default, slo.metric), cell(best, slo.metric), verdict]
         )
-    head = ["SLO", f"Baseline, {cite(ctx.default)}", f"Сдано, {cite(best)}", "Выполнено"]
+    head = [
+        "SLO",
+        f"Baseline, {cite(ctx.default)}",
+        f"{'Сдано' if ctx.handed_in else 'Лучшее'}, {cite(best)}",
+        "Выполнено",
+    ]
     return "### SLO\n\n" + table(head, rows)
 
 
@@ -164,11 +169,15 @@ def _bound(ctx: ReportContext) -> str:
     if test is None or (test.speedup.low >= SMALL_GAIN and ctx.winner is not None):
         return ""
     lead = f"Лучше {ctx.engine} по умолчанию ничего не нашлось."
-    if ctx.winner is not None:
+    if ctx.winner is not None and not test.speedup.n:
+        lead = "Сравнить победителя с движком по умолчанию не удалось."
+    elif ctx.winner is not None:
         lead = f"Нижняя граница выигрыша: ×{number(test.speedup.low, 2)}."
         if test.speedup.low <= 1 <= test.speedup.high:
             lead = f"Интервал {ratio(test.speedup)} включает единицу: выигрыш не доказан."
     profile = ctx.record.profile
-    reasons = [] if profile is None else [_LIMITS[profile.bottleneck], *profile.evidence]
+    reasons = (
+        [] if profile is None else [_LIMITS[profile.bottleneck], *map(sentence, profile.evidence)]
+    )
     text = " ".join([lead, *reasons])
     return f"### Чем ограничен выигрыш\n\n{text}"

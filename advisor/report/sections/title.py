@@ -1,7 +1,7 @@
 """The title, the outcome in a few sentences, and what was asked for."""
 
 from advisor.report import labels
-from advisor.report.context import ReportContext, cite
+from advisor.report.context import ReportContext, cite, figure, sentence
 from advisor.report.numbers import duration, gib, plural, ratio
 from knowledge.types import TrialResult
 from tools.store import Status
@@ -32,14 +32,14 @@ def _outcome(ctx: ReportContext) -> str:
         status = ctx.record.row.status
         return _UNFINISHED.get(status, "Сессия ещё идёт: production-проверки пока не было.")
     if test.handed_in == "default" or ctx.winner is None:
-        lead = f"**Сдана конфигурация {ctx.engine} по умолчанию.** {test.reason}"
+        lead = f"**Сдана конфигурация {ctx.engine} по умолчанию.** {sentence(test.reason)}"
     else:
         name = labels.metric(ctx.objective)
         lead = (
             f"**Сдана новая конфигурация. {name} против {ctx.engine} по умолчанию: "
             f"{ratio(test.speedup)}{_over_naive(ctx, ctx.winner)}.** "
             f"Это {cite(ctx.winner)} против {cite(ctx.default)}: оба сервера запущены с нуля "
-            f"и измерены по очереди под одной нагрузкой. {test.reason}"
+            f"и измерены по очереди под одной нагрузкой. {sentence(test.reason)}"
         )
     return f"{lead}\n\n{_slo_line(ctx)}".strip()
 
@@ -56,7 +56,13 @@ def _slo_line(ctx: ReportContext) -> str:
     promises = ", ".join(labels.slo(slo) for slo in ctx.record.task.slos)
     if test.slos_met:
         return f"SLO выполнены: {promises}."
-    return f"**SLO не выполнены: {promises}.**"
+    missed = [
+        f"{labels.metric(slo.metric)} {labels.value(slo.metric, seen.value)}"
+        for slo in ctx.record.task.slos
+        if (seen := figure(ctx.best, slo.metric)) and not slo.met_by(seen.value)
+    ]
+    nearest = f" Ближе всего к ним {cite(ctx.best)}: {', '.join(missed)}." if missed else ""
+    return f"**SLO не выполнены: {promises}.**{nearest}"
 
 
 def _task(ctx: ReportContext) -> str:

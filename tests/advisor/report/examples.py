@@ -233,7 +233,7 @@ TELEMETRY = Telemetry(
     samples=60,
     cpu_percent_mean=188.5,
     rss_peak_bytes=3_650_000_000,
-    engine={"kv_cache_usage_perc": 0.083, "preemptions": 0, "prefix_cache_hit_rate": 0.012},
+    engine={"kv_cache_usage_perc": 0.083, "num_preemptions": 0, "prefix_cache_hit_rate": 0.012},
 )
 INTEGRITY = IntegrityResult(
     checks=(
@@ -368,7 +368,7 @@ VERDICTS = (
             near(1.241, 0.04), (0.0040, 0.0018, 0.0062)),
     verdict(4, 3, Decision.INCONCLUSIVE, "Интервал включает единицу: различить нельзя.",
             near(1.006, 0.04), (0.0040, 0.0018, 0.0062)),
-    verdict(5, 3, Decision.DROPPED, "Медленнее: на естественном тексте угадывается мало токенов.",
+    verdict(5, 3, Decision.DROPPED, "медленнее: на естественном тексте угадывается мало токенов",
             near(0.859, 0.04)),
     verdict(6, 3, Decision.DROPPED, "Быстрее, но потеря качества выше допуска 0,02 nats/token.",
             near(1.169, 0.04), (0.0491, 0.0437, 0.0548)),
@@ -407,7 +407,7 @@ RECORD = SessionRecord(
         agrees_with_screening=True,
         screening_trial_id=TRIALS[3].trial_id,
         handed_in="winner",
-        reason="Выигрыш подтвердился после холодного запуска.",
+        reason="выигрыш подтвердился после холодного запуска",
         slos_met=True,
         highest_load={"concurrency": 12},
     ),

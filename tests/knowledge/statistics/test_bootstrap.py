@@ -173,9 +173,8 @@ def test_gaps_of_slow_requests_widen_the_quantile_as_independent_gaps_would_not(
     assert clustered.n == gaps.size
 
 
-@pytest.mark.parametrize("q", [0.5, 0.95])
-def test_the_clustered_quantile_is_covered(q):
-    z = {0.5: 0.0, 0.95: 1.6449}[q]
+@pytest.mark.parametrize(("q", "z", "least"), [(0.5, 0.0, 0.91), (0.95, 1.6449, 0.83)])
+def test_the_clustered_quantile_is_covered(q, z, least):
     spread = np.hypot(8, 4)
 
     def draw(rng):
@@ -183,7 +182,7 @@ def test_the_clustered_quantile_is_covered(q):
 
     owners = np.repeat(np.arange(40), 20)
     seen = coverage(draw, lambda gaps, _: clustered_quantile(gaps, owners, q), 40 + z * spread)
-    assert 0.9 <= seen <= 0.99
+    assert least <= seen <= 0.985
 
 
 def test_a_single_request_cannot_show_the_spread_between_requests():

@@ -120,8 +120,9 @@ def watch_layers(layers: int) -> None:
     logger.add(sink, level="INFO", filter=lambda record: "Quantizing" in record["message"])
 
 
-try:
-    main()
-except Exception as error:
-    say(error=f"{type(error).__name__}: {error}".splitlines()[0])
-    raise
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:
+        say(error=f"{type(error).__name__}: {error}".splitlines()[0])
+        raise

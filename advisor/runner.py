@@ -1,0 +1,145 @@
+"""Start, follow, cancel and resume a session. What is lost by a kill is the trial in flight."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from advisor.context import Context, OnEvent, Pace
+from advisor.graph import build
+from knowledge.errors import AdvisorError, BadInput
+from knowledge.types import LoadPlan, QualityPlan, Task
+from tools import engines, envs
+from tools.home import Home
+from tools.process import sweep
+from tools.store import SessionRecord, Status, Store
+from tools.trial import World
+
+_MOST_STEPS = 1000
+_SIMULATED_PACE = Pace(
+    load=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=2),
+    naive=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=1),
+    production=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=4),
+    quality=QualityPlan(chunks=8, chunk_tokens=64),
+    deadline_s=30.0,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a session is run with beside its task. Stored, so that a resume runs the same."""
+
+    naive: bool = True
+    reports: Path = Path("reports")
+
+
+def new_session_id(task: Task, at: datetime) -> str:
+    """Sorts by time; the tail tells two tasks of one second apart."""
+    return f"{at:%Y%m%d-%H%M%S}-{task.content_id(4)}"
+
+
+async def start(
+    task: Task, options: Options, store: Store, home: Home, on_event: OnEvent
+) -> SessionRecord:
+    """Run a new session to its end. Raises AdvisorError; cancellation leaves it resumable."""
+    session = new_session_id(task, datetime.now(UTC))
+    simulated = engines.load(task.engine).capabilities(task.hardware).simulated
+    kept = {"naive": options.naive, "reports": str(options.reports.absolute())}
+    store.create_session(session, task, kept | {"simulated": simulated})
+    return await resume(session, store, home, on_event)
+
+
+async def resume(session: str, store: Store, home: Home, on_event: OnEvent) -> SessionRecord:
+    """Run a session from its last checkpoint. A finished one is returned as it is."""
+    record = store.record(session)
+    if record.row.status in (Status.DONE, Status.INFEASIBLE):
+        return record
+    sweep()
+    context = await _context(record, store, home, on_event)
+    store.set_status(session, Status.RUNNING)
+    context.emit("session_started", session=session)
+    try:
+        await _run(context, home.session_dir(session) / "graph.sqlite")
+    except asyncio.CancelledError:
+        store.set_status(session, Status.CANCELLED)
+        context.emit("cancelled")
+        raise
+    except AdvisorError as error:
+        store.set_status(session, Status.FAILED)
+        context.emit("failed", message=str(error))
+        raise
+    return store.record(session)
+
+
+async def _run(context: Context, checkpoints: Path) -> None:
+    checkpoints.parent.mkdir(parents=True, exist_ok=True)
+    config: RunnableConfig = {
+        "configurable": {"thread_id": context.session},
+        "recursion_limit": _MOST_STEPS,
+    }
+    async with AsyncSqliteSaver.from_conn_string(str(checkpoints)) as saver:
+        begun = await saver.aget_tuple(config)
+        await build(saver).ainvoke(
+            None if begun else {"session": context.session},
+            config,
+            context=context,
+            durability="sync",
+        )
+
+
+async def _context(record: SessionRecord, store: Store, home: Home, on_event: OnEvent) -> Context:
+    session, task, options = record.row.session, record.task, record.options
+    world = World(
+        home=home,
+        hardware=task.hardware,
+        logs=home.session_dir(session) / "logs",
+        progress=_told_as_events(store, session, on_event),
+    )
+    engine = engines.load(task.engine)
+    needs = engine.env_spec(task.hardware)
+    environment = await envs.ensure(needs, home, world.progress) if needs else None
+    return Context(
+        session=session,
+        task=task,
+        store=store,
+        world=world,
+        pace=_SIMULATED_PACE if options.get("simulated") else Pace(),
+        on_event=on_event,
+        catalog=await engine.catalog(environment, home, world.progress),
+        naive=bool(options.get("naive", True)),
+        reports=Path(str(options.get("reports", "reports"))),
+    )
+
+
+def _told_as_events(store: Store, session: str, on_event: OnEvent) -> Callable[[str], None]:
+    def progress(line: str) -> None:
+        on_event(store.append(session, "progress", {"text": line}))
+
+    return progress
+
+
+def least_budget_s(task: Task, naive: bool) -> float:
+    """Seconds below which not even the default could be measured twice."""
+    engine = engines.load(task.engine)
+    simulated = engine.capabilities(task.hardware).simulated
+    pace = _SIMULATED_PACE if simulated else Pace()
+    start_s = 1.0 if simulated else 30.0
+    plan = pace.load
+    once = start_s + plan.warmup_s + plan.rounds * plan.round_s
+    again = start_s + pace.production.warmup_s + pace.production.rounds * pace.production.round_s
+    first = start_s / 2 + pace.naive.warmup_s + pace.naive.rounds * pace.naive.round_s
+    return once + again + (first if naive else 0.0)
+
+
+def require_budget(task: Task, naive: bool) -> None:
+    """Raises BadInput when the budget can't hold the baseline."""
+    least = least_budget_s(task, naive)
+    if task.budget.seconds < least:
+        raise BadInput(
+            f"бюджет {task.budget.seconds:.0f} с мал: базовые замеры займут не меньше {least:.0f} с",
+            f"Дайте --budget {least / 60 + 1:.0f}m или больше",
+        )

@@ -1,0 +1,48 @@
+"""`advisor`: the commands, and the one place where errors become exit codes."""
+
+import json
+import sys
+from typing import NoReturn
+
+import typer
+
+from api.cli import bench, doctor, optimize, plan, sessions, setup
+from knowledge.errors import AdvisorError
+
+app = typer.Typer(
+    name="advisor",
+    help="Делает inference LLM быстрее и дешевле и доказывает это измерениями.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (doctor, setup, plan, optimize, bench, sessions):
+    module.register(app)
+
+
+def main() -> NoReturn:
+    """Exit codes: 0 done, 2 bad input, 3 nothing measured, 4 SLO can't be met, 130 cancelled."""
+    try:
+        code = app(standalone_mode=False) or 0
+    except AdvisorError as error:
+        print(f"advisor: {error}", file=sys.stderr)
+        code = error.exit_code
+    except typer.Exit as end:
+        code = end.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except (typer.BadParameter, typer.Abort, Exception) as error:
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"advisor: {error.format_message()}. Справка: advisor --help", file=sys.stderr)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def print_json(data: object) -> None:
+    """One object, readable by programs and people."""
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`advisor optimize`: the whole job, watched as it goes."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.tasks import Request
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("optimize", help="Найти и доказать лучшую конфигурацию; написать отчёт.")(optimize)
+
+
+def optimize(  # noqa: PLR0913 - the options of the command
+    model: str = typer.Argument(help="Папка с моделью, файл .gguf, id с хаба или demo."),
+    engine: str = typer.Option("vllm", help="Движок: vllm, sim…"),
+    workload: str = typer.Option("chat", help="chat, rag, code, batch, agent… или ФАЙЛ.jsonl."),
+    concurrency: int | None = typer.Option(None, help="Сколько потоков запросов."),
+    rate: float | None = typer.Option(None, help="Запросов в секунду (Poisson)."),
+    input_tokens: int | None = typer.Option(None, help="Токенов в запросе, не больше."),
+    output_tokens: int | None = typer.Option(None, help="Токенов в ответе, не больше."),
+    objective: str = typer.Option("latency", help="latency, ttft, tpot, throughput, cost."),
+    slo: list[str] = typer.Option([], help="Например, ttft_p95=200ms; можно несколько."),
+    quality_floor: float | None = typer.Option(None, help="Допуск потери, нат/токен."),
+    budget: str = typer.Option("30m", help="Сколько времени на всё."),
+    trials: int | None = typer.Option(None, help="Сколько гипотез, не больше."),
+    policy: str = typer.Option("portfolio", help="portfolio, knowledge, search."),
+    seed: int = typer.Option(0, help="Зерно случайных чисел."),
+    naive: bool | None = typer.Option(None, help="Мерить ли наивный transformers (по бюджету)."),
+    out: Path = typer.Option(Path("reports"), help="Папка отчётов."),
+    json_file: str | None = typer.Option(None, "--json", help="Итог в ФАЙЛ («-»: на stdout)."),
+) -> int:
+    """Run a session to its report."""
+    from api.tasks import Request
+
+    request = Request(
+        model=model, engine=engine, workload=workload, concurrency=concurrency, rate=rate,
+        input_tokens=input_tokens, output_tokens=output_tokens, objective=objective, slo=slo,
+        quality_floor=quality_floor, budget=budget, trials=trials, policy=policy, seed=seed,
+    )  # fmt: skip
+    return interruptible(_optimize(request, naive, out, json_file))
+
+
+_NAIVE_FROM_S = 900.0
+
+
+async def _optimize(
+    request: "Request", naive: bool | None, out: Path, json_file: str | None
+) -> int:
+    from advisor.runner import Options, require_budget, start
+    from api.cli.watch import Watcher, finish
+    from api.tasks import task_of
+    from tools.store import Store
+
+    home = Settings().folders()
+    watcher = Watcher()
+    with Store.open(home.store, "advisor optimize") as store:
+        task = await task_of(request, home, watcher.line)
+        run_naive = naive if naive is not None else task.budget.seconds >= _NAIVE_FROM_S
+        require_budget(task, run_naive)
+        with watcher:
+            record = await start(task, Options(run_naive, out), store, home, watcher.event)
+        return finish(record, json_file, out)
+
+
+def interruptible(coroutine: Coroutine[None, None, int]) -> int:
+    """Run on uvloop; Ctrl-C and SIGTERM cancel, which tears servers down and leaves a resume."""
+
+    async def guarded() -> int:
+        task = asyncio.ensure_future(coroutine)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, task.cancel)
+        return int(await task)
+
+    try:
+        if sys.platform == "win32":
+            return asyncio.run(guarded())
+        import uvloop
+
+        return uvloop.run(guarded())
+    except asyncio.CancelledError:
+        print("Остановлено. Продолжить: advisor resume (номер: advisor sessions)", file=sys.stderr)
+        return 130

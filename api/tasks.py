@@ -1,0 +1,159 @@
+"""From what the user typed to a Task: every mistake is one clear line before anything starts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from knowledge.errors import BadInput, BadWorkload
+from knowledge.presets import PRESETS, preset
+from knowledge.quantities import parse_duration, parse_slo
+from knowledge.types import (
+    Budget,
+    ClosedLoop,
+    Hardware,
+    Lengths,
+    Objective,
+    Poisson,
+    QualityFloor,
+    Task,
+    Workload,
+)
+from tools import engines
+from tools.hardware import inspect
+from tools.home import Home
+from tools.load import load_trace, trace_sha256
+from tools.models import resolve
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `optimize` and `plan`, as typed."""
+
+    model: str
+    engine: str = "vllm"
+    workload: str = "chat"
+    concurrency: int | None = None
+    rate: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    objective: str = "latency"
+    slo: Sequence[str] = ()
+    quality_floor: float | None = None
+    budget: str = "30m"
+    trials: int | None = None
+    policy: str = "portfolio"
+    seed: int = 0
+
+
+async def task_of(request: Request, home: Home, progress: Callable[[str], None]) -> Task:
+    """Check everything cheap first, then look at the model. Raises BadInput."""
+    engines.load(request.engine)
+    objective = _objective(request.objective)
+    slos = tuple(parse_slo(text) for text in request.slo)
+    budget = _budget(request)
+    workload = workload_of(request)
+    floor = QualityFloor()
+    if request.quality_floor is not None:
+        if request.quality_floor <= 0:
+            raise BadInput("--quality-floor должен быть больше нуля", "Например, 0.02 нат/токен")
+        floor = QualityFloor(margin_nats_per_token=request.quality_floor)
+    hardware: Hardware = inspect(home)
+    model = await resolve(request.model, home, progress)
+    _fits_context(workload, model.facts.max_position)
+    return Task(
+        model=model,
+        hardware=hardware,
+        workload=workload,
+        engine=request.engine,
+        objective=objective,
+        slos=slos,
+        budget=budget,
+        quality_floor=floor,
+        policy=_policy(request.policy),
+        seed=request.seed,
+    )
+
+
+def workload_of(request: Request) -> Workload:
+    """A preset or a JSONL file, with lengths and arrivals replaced where the user gave them."""
+    workload = _named_or_file(request.workload)
+    if request.concurrency is not None and request.rate is not None:
+        raise BadInput(
+            "--concurrency и --rate заданы вместе", "Оставьте один: потоки или поток в секунду"
+        )
+    if request.concurrency is not None:
+        _positive("--concurrency", request.concurrency)
+        workload = workload.replace(arrival=ClosedLoop(concurrency=request.concurrency))
+    if request.rate is not None:
+        _positive("--rate", request.rate)
+        workload = workload.replace(arrival=Poisson(rate_per_s=request.rate))
+    for option, name in (("input_tokens", "--input-tokens"), ("output_tokens", "--output-tokens")):
+        asked = getattr(request, option)
+        if asked is not None:
+            _positive(name, asked)
+            lengths = Lengths(low=max(1, round(0.8 * asked)), high=asked)
+            workload = workload.replace(**{option: lengths})
+    return workload
+
+
+def _named_or_file(name: str) -> Workload:
+    path = Path(name).expanduser()
+    if name in PRESETS:
+        return preset(name)
+    if path.suffix == ".jsonl":
+        if not path.is_file():
+            raise BadWorkload(f"нет файла нагрузки {name}", "Проверьте путь")
+        rows = load_trace(path)
+        asked = [row.output_tokens or 128 for row in rows]
+        return preset("chat").replace(
+            name=path.stem,
+            output_tokens=Lengths(low=min(asked), high=max(asked)),
+            trace_path=str(path.absolute()),
+            trace_sha256=trace_sha256(path),
+        )
+    near = get_close_matches(name, list(PRESETS), n=1)
+    raise BadWorkload(
+        f"неизвестная нагрузка {name!r}",
+        (f"Может быть, {near[0]}? " if near else "") + f"Есть: {', '.join(PRESETS)}, ФАЙЛ.jsonl",
+    )
+
+
+def _objective(name: str) -> Objective:
+    known = [one.value for one in Objective]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"Может быть, {near[0]}? " if near else ""
+        raise BadInput(f"неизвестная цель {name!r}", f"{hint}Есть: {', '.join(known)}")
+    return Objective(name)
+
+
+def _policy(name: str) -> str:
+    from advisor.policy import names
+
+    if name not in names():
+        raise BadInput(f"неизвестная политика {name!r}", f"Есть: {', '.join(names())}")
+    return name
+
+
+def _budget(request: Request) -> Budget:
+    seconds = parse_duration(request.budget)
+    _positive("--budget", seconds)
+    if request.trials is not None:
+        _positive("--trials", request.trials)
+    return Budget(seconds=seconds, trials=request.trials)
+
+
+def _positive(name: str, value: float) -> None:
+    if value <= 0:
+        raise BadInput(f"{name}: {value} не подходит", "Нужно число больше нуля")
+
+
+def _fits_context(workload: Workload, max_position: int) -> None:
+    longest = workload.input_tokens.high + workload.output_tokens.high
+    if longest > max_position:
+        raise BadInput(
+            f"нагрузка {workload.name}: до {longest} токенов на запрос, "
+            f"контекст модели {max_position}",
+            "Уменьшите --input-tokens или --output-tokens",
+        )
