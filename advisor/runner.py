@@ -35,6 +35,8 @@ class Options:
 
     naive: bool = True
     reports: Path = Path("reports")
+    model: str = ""
+    """What the user typed, for the command that repeats the session."""
 
 
 def new_session_id(task: Task, at: datetime) -> str:
@@ -48,7 +50,8 @@ async def start(
     """Run a new session to its end. Raises AdvisorError; cancellation leaves it resumable."""
     session = new_session_id(task, datetime.now(UTC))
     simulated = engines.load(task.engine).capabilities(task.hardware).simulated
-    kept = {"naive": options.naive, "reports": str(options.reports.absolute())}
+    kept: dict[str, object] = {"naive": options.naive, "reports": str(options.reports.absolute())}
+    kept |= {"model": options.model or task.model.path}
     store.create_session(session, task, kept | {"simulated": simulated})
     return await resume(session, store, home, on_event)
 
@@ -61,7 +64,7 @@ async def resume(session: str, store: Store, home: Home, on_event: OnEvent) -> S
     sweep()
     context = await _context(record, store, home, on_event)
     store.set_status(session, Status.RUNNING)
-    context.emit("session_started", session=session)
+    context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
     try:
         await _run(context, home.session_dir(session) / "graph.sqlite")
     except asyncio.CancelledError:
@@ -140,6 +143,6 @@ def require_budget(task: Task, naive: bool) -> None:
     least = least_budget_s(task, naive)
     if task.budget.seconds < least:
         raise BadInput(
-            f"бюджет {task.budget.seconds:.0f} с мал: базовые замеры займут не меньше {least:.0f} с",
+            f"бюджет {task.budget.seconds:.0f} с мал: одни базовые замеры займут от {least:.0f} с",
             f"Дайте --budget {least / 60 + 1:.0f}m или больше",
         )

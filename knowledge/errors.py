@@ -33,30 +33,36 @@ class AdvisorError(Exception):
 
 
 class BadInput(AdvisorError):
+    """What the user can mend."""
+
     exit_code = 2
 
 
 class BadModel(BadInput):
-    pass
+    """The folder is no model, or a damaged one."""
 
 
 class BadWorkload(BadInput):
-    pass
+    """A workload that can't be used."""
 
 
 class UnknownFlag(BadInput):
-    pass
+    """The installed engine has no such flag."""
 
 
 class NoRoom(BadInput):
-    pass
+    """Not enough memory or disk."""
 
 
 class StoreError(AdvisorError):
+    """The store is locked, or newer than this program."""
+
     exit_code = 2
 
 
 class EngineFailed(AdvisorError):
+    """An engine died, hung or never got ready."""
+
     exit_code = 3
 
     def __init__(self, cause: Cause, message: str, log_tail: tuple[str, ...] = ()) -> None:
@@ -66,10 +72,14 @@ class EngineFailed(AdvisorError):
 
 
 class SetupFailed(AdvisorError):
+    """An environment could not be made."""
+
     exit_code = 3
 
 
 class ArtifactFailed(AdvisorError):
+    """A quantizer or compressor failed."""
+
     exit_code = 3
 
     def __init__(self, message: str, hint: str = "", log_tail: tuple[str, ...] = ()) -> None:
@@ -82,8 +92,12 @@ class QualityUnavailable(AdvisorError):
 
 
 class NothingMeasured(AdvisorError):
+    """Not even the baseline gave a figure."""
+
     exit_code = 3
 
 
 class SloImpossible(AdvisorError):
+    """No candidate meets the SLOs."""
+
     exit_code = 4

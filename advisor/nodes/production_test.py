@@ -8,7 +8,7 @@ from advisor.context import Context, figure, slos_met
 from advisor.nodes.validate import quality_of
 from advisor.state import State
 from knowledge.statistics import speedup
-from knowledge.types import Candidate, EngineConfig, Estimate, ProductionTest, TrialResult
+from knowledge.types import Candidate, Decision, EngineConfig, Estimate, ProductionTest, TrialResult
 from tools import engines
 
 
@@ -21,9 +21,32 @@ async def production_test(state: State, runtime: Runtime[Context]) -> State:
     assert screening
     default, winner = await _measure(ctx, state["ordinal"], screening.spec.candidate)
     tested = _conclude(ctx, default, winner, screening)
+    _record_quality(ctx, winner, screening, tested)
     ctx.store.put_production(ctx.session, tested)
     ctx.emit("production", handed_in=tested.handed_in, reason=tested.reason)
     return {}
+
+
+def _record_quality(
+    ctx: Context, winner: TrialResult, screening: TrialResult, tested: ProductionTest
+) -> None:
+    """The verdict of the cold launch, so that its quality is on record and not the screening's."""
+    first = next(
+        (v for v in ctx.store.verdicts(ctx.session) if v.trial_id == screening.trial_id), None
+    )
+    if first is None or winner.trial_id == tested.default_trial_id:
+        return
+    verdict = first.replace(
+        trial_id=winner.trial_id,
+        reference_trial_id=tested.default_trial_id,
+        decision=Decision.KEPT if tested.handed_in == "winner" else Decision.DROPPED,
+        reason=tested.reason,
+        speedup=tested.speedup,
+        prediction_hit=None,
+        slos_met=slos_met(ctx.task, winner),
+        quality=quality_of(ctx, winner),
+    )
+    ctx.store.put_verdict(ctx.session, verdict)
 
 
 async def _measure(

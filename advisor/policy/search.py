@@ -59,7 +59,8 @@ def _suggest(view: View, knobs: Sequence[Knob]) -> Sequence[Change]:
             seed=view.seed + len(view.trials),
             constraints_func=lambda trial: trial.user_attrs.get("violations", [0.0]),
         )
-        direction = "maximize" if view.metric.higher_is_better else "minimize"
+        better = optuna.study.StudyDirection
+        direction = better.MAXIMIZE if view.metric.higher_is_better else better.MINIMIZE
         study = optuna.create_study(direction=direction, sampler=sampler)
         for result in view.trials:
             if row := _told(view, result, knobs):

@@ -3,11 +3,14 @@
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from api.cli.optimize import interruptible
+
+if TYPE_CHECKING:
+    pass
 
 
 def register(app: typer.Typer) -> None:

@@ -69,7 +69,9 @@ async def _optimize(
         run_naive = naive if naive is not None else task.budget.seconds >= _NAIVE_FROM_S
         require_budget(task, run_naive)
         with watcher:
-            record = await start(task, Options(run_naive, out), store, home, watcher.event)
+            record = await start(
+                task, Options(run_naive, out, request.model), store, home, watcher.event
+            )
         return finish(record, json_file, out)
 
 

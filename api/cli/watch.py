@@ -1,4 +1,4 @@
-"""A session as it goes: a live table on a terminal, plain lines elsewhere; the result at its end."""
+"""A session as it goes: a live table on a terminal, plain lines elsewhere; then the result."""
 
 import json
 import sys
@@ -16,7 +16,8 @@ from knowledge.quantities import format_estimate, format_slo
 from knowledge.types import Estimate, Event, Metric
 from tools.store import SessionRecord, Status
 
-_ROLES = {"naive": "transformers, по одному", "default": "по умолчанию", "winner": "сдано"}
+_ROLES = {"naive": "transformers, по одному", "default": "по умолчанию", "winner": "найдено"}
+_HANDED_IN = {"winner": "найденная конфигурация", "default": "настройки по умолчанию"}
 _SHOWN = (
     *(Metric.OUTPUT_TOKENS_PER_S, Metric.TTFT_P50_MS, Metric.TTFT_P95_MS, Metric.TTFT_P99_MS),
     *(Metric.TPOT_P50_MS, Metric.TPOT_P95_MS, Metric.TPOT_P99_MS),
@@ -63,7 +64,7 @@ class Watcher:
         if self.live:
             self.live.update(self._table())
 
-    def _text(self, event: Event) -> str:
+    def _text(self, event: Event) -> str:  # noqa: PLR0911 - one return per kind of event
         seen = event.payload
         match event.kind:
             case "session_started":
@@ -90,7 +91,7 @@ class Watcher:
             case "search_ended":
                 return f"поиск окончен: {seen['reason']}"
             case "production":
-                return f"сдаём {'найденное' if seen['handed_in'] == 'winner' else 'default'}: {seen['reason']}"
+                return f"сдаём {_HANDED_IN[str(seen['handed_in'])]}: {seen['reason']}"
             case "report":
                 return f"отчёт: {seen['path']}"
             case "failed":
@@ -158,10 +159,7 @@ def print_summary(found: Summary) -> None:
                        ("наивного эталона", found.speedup_over_naive)):  # fmt: skip
         if gain:
             print(f"Быстрее {name} в {format_estimate(gain)} раза (отношение и 95 % интервал)")
-    print(
-        f"Сдано: {'найденная конфигурация' if found.handed_in == 'winner' else 'настройки по умолчанию'}"
-        f" — {found.reason}"
-    )
+    print(f"Сдано: {_HANDED_IN.get(found.handed_in or '', 'ничего')} — {found.reason}")
     print(
         f"Гипотез: {len(found.hypotheses)}; прогноз попал в "
         f"{found.predictions_hit} из {found.predictions_judged}"

@@ -1,4 +1,4 @@
-"""What can be served: an engine with flags and environment, over a checkpoint or an artifact of it."""
+"""What can be served: an engine with flags and environment, over a checkpoint or its artifact."""
 
 from knowledge.types.base import Frozen
 

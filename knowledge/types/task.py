@@ -1,4 +1,4 @@
-"""What the user asks for: a model on hardware under a workload, with objectives, floor and budget."""
+"""What the user asks for: model, hardware, workload, objectives, quality floor and budget."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -9,6 +9,8 @@ from knowledge.types.base import Frozen
 
 
 class Attention(StrEnum):
+    """How many K and V heads there are for the query heads."""
+
     MHA = "mha"
     GQA = "gqa"
     MQA = "mqa"
@@ -183,6 +185,8 @@ class Slo(Frozen):
 
 
 class Objective(StrEnum):
+    """What is made better; the SLOs bound the rest."""
+
     LATENCY = "latency"
     TTFT = "ttft"
     TPOT = "tpot"

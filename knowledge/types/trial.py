@@ -130,7 +130,7 @@ class Measurement(Frozen):
     requests: int
     failed_requests: int
     client_lag_p99_ms: float | None = None
-    """How late the load generator's own loop was; above a few ms it, not the server, was measured."""
+    """How late the load generator's own loop was; above a few ms the client was measured."""
     warnings: tuple[str, ...] = ()
 
 
@@ -170,6 +170,8 @@ class Check(Frozen):
 
 
 class IntegrityResult(Frozen):
+    """Whether the figures are of what was asked for."""
+
     checks: tuple[Check, ...]
 
     @property
@@ -190,6 +192,8 @@ class Cause(StrEnum):
 
 
 class Failure(Frozen):
+    """Why a trial has no figures."""
+
     cause: Cause
     message: str
     log_tail: tuple[str, ...] = ()
@@ -234,6 +238,8 @@ class TrialResult(Frozen):
 
 
 class Decision(StrEnum):
+    """What became of a hypothesis."""
+
     KEPT = "kept"
     DROPPED = "dropped"
     INCONCLUSIVE = "inconclusive"

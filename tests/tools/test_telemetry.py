@@ -14,7 +14,7 @@ from tools.telemetry import Sampler, _Gpu
 
 BUSY_CHILD = (
     "import subprocess, sys, time\n"
-    "code = 'hold = bytes(80_000_000)\\nprint(1, flush=True)\\nwhile True: pass'\n"
+    "code = 'hold = bytes([1]) * 80_000_000\\nprint(1, flush=True)\\nwhile True: pass'\n"
     "child = subprocess.Popen([sys.executable, '-c', code])\n"
     "time.sleep(300)"
 )

@@ -124,7 +124,7 @@ def _kind(ctx: ReportContext, trial: TrialResult) -> tuple[str, str, str]:
     if ctx.winner is not None and trial.spec.candidate == ctx.winner.spec.candidate:
         return "победитель", GREEN, "*"
     if _spoiled(ctx, trial):
-        return "непригодные: качество или честность", GREY, "X"
+        return "не прошли проверки", GREY, "X"
     return "проверенные гипотезы", BLUE, "o"
 
 

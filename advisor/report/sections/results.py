@@ -130,7 +130,7 @@ def _slos(ctx: ReportContext) -> str:
 
 def _agreement(ctx: ReportContext) -> str:
     test = ctx.record.production
-    if test is None or ctx.winner is None:
+    if test is None or ctx.winner is None or ctx.winner.measurement is None:
         return ""
     screened = ctx.trial(test.screening_trial_id)
     metric = ctx.objective

@@ -156,6 +156,7 @@ def test_no_gain_is_claimed_where_none_was_measured() -> None:
     record = ex.RECORD.replace(trials=(*ex.TRIALS[:9], failed), production=test)
     text = text_of(record)
     assert "Победитель не запустился с нуля: движок упал." in text
+    assert "### Повторяемость" not in text
     assert "×1,00 [1,00" not in text.replace("\u00a0", " ")
     assert summary(record).speedup_over_default is None
 

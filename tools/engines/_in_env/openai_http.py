@@ -18,7 +18,7 @@ _COMPLETION_TOKENS = 16
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
 
 
-class BadRequest(Exception):  # noqa: N818 - named for what the client made
+class BadRequest(Exception):
     """Answered with 400 and this text."""
 
 
