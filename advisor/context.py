@@ -29,10 +29,10 @@ OnEvent = Callable[[Event], None]
 class Pace:
     """How long a trial's parts last; shorter on a simulated engine."""
 
-    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=10, rounds=2))
-    naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=2, round_s=20, rounds=1))
-    production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=10, rounds=5))
-    quality: QualityPlan = field(default_factory=QualityPlan)
+    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=8, rounds=2))
+    naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0, round_s=20, rounds=1))
+    production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=5))
+    quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16))
     deadline_s: float = 420.0
     launch_cv: float = 0.015
     """Relative spread of the same configuration from launch to launch."""

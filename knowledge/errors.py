@@ -88,6 +88,8 @@ class ArtifactFailed(AdvisorError):
 
 
 class QualityUnavailable(AdvisorError):
+    """The endpoint scores no text."""
+
     exit_code = 3
 
 

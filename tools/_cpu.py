@@ -19,8 +19,11 @@ _REPEATS = 5
 _MEASURE_AT_LEAST_S = 0.4
 _READ_BYTES_PER_CORE = 64 * 2**20
 """Far above any core's share of the last-level cache."""
-_METHOD = 1
+_METHOD = 2
 """Raise when the measurement changes, so that kept figures are measured again."""
+_SIDES = (1024, 2048)
+_SIDES_MANY_CORES = (2048, 4096)
+"""Square matrices: a small product fits between disturbances, a large one feeds all cores."""
 _ISA = (
     "avx2",
     "avx512f",
@@ -80,23 +83,32 @@ def free_memory_bytes() -> int:
     return available if limit is None else min(available, limit)
 
 
-def ceilings(cache: Path, measure: Callable[[int], Ceilings] | None = None) -> Ceilings:
-    """The two ceilings of the roofline, measured once per machine and kept under `cache`."""
+def ceilings(
+    cache: Path,
+    measure: Callable[[int], Ceilings] | None = None,
+    busy: Callable[[], bool] | None = None,
+) -> Ceilings:
+    """The two ceilings of the roofline, measured once per machine and kept under `cache`.
+
+    What was measured while the machine had other work is used, but not kept: it is too low.
+    """
     facts = [_METHOD, cpu_name(), cores(), isa(), psutil.virtual_memory().total, _machine_id()]
     kept = cache / f"cpu-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}.json"
     try:
         return Ceilings(**json.loads(kept.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
+        disturbed = (busy or _busy)()
         measured = (measure or measure_ceilings)(cores())
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    half = kept.with_name(f"{kept.name}.{os.getpid()}")
-    half.write_text(json.dumps(asdict(measured)))
-    half.replace(kept)
+    if not disturbed:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half = kept.with_name(f"{kept.name}.{os.getpid()}")
+        half.write_text(json.dumps(asdict(measured)))
+        half.replace(kept)
     return measured
 
 
 def measure_ceilings(threads: int) -> Ceilings:
-    """About a second. A ceiling is the best seen: whatever disturbs only makes it lower."""
+    """About two seconds. A ceiling is the best seen: whatever disturbs only makes it lower."""
     import numpy as np
 
     per_thread = min(_READ_BYTES_PER_CORE, free_memory_bytes() // (8 * threads))
@@ -104,13 +116,23 @@ def measure_ceilings(threads: int) -> Ceilings:
     with ThreadPoolExecutor(threads) as pool:
         # The cheapest reduction there is: one pass of vector reads, and numpy releases the GIL.
         read_s = _best(lambda: list(pool.map(np.bitwise_or.reduce, arrays)))
-    side = 2048 if threads <= 16 else 4096
-    left = np.ones((side, side), np.float32)
-    multiply_s = _best(lambda: left @ left)
+    sides = _SIDES if threads <= 16 else _SIDES_MANY_CORES
     return Ceilings(
         read_bytes_per_s=sum(array.nbytes for array in arrays) / read_s,
-        float32_flops_per_s=2 * side**3 / multiply_s,
+        float32_flops_per_s=max(2 * side**3 / _best(_product(side)) for side in sides),
     )
+
+
+def _product(side: int) -> Callable[[], object]:
+    import numpy as np
+
+    matrix = np.ones((side, side), np.float32)
+    return lambda: matrix @ matrix
+
+
+def _busy() -> bool:
+    """Whether others used half of the machine over the last minute."""
+    return os.getloadavg()[0] > 0.5 * (os.cpu_count() or 1)
 
 
 def _best(work: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ __all__ = ["free_device_memory_bytes", "free_disk_bytes", "free_memory_bytes", "
 
 
 def inspect(home: Home, environ: Mapping[str, str] = os.environ) -> Hardware:
-    """Look at the machine. The first call on a machine without a GPU measures for a second."""
+    """Look at the machine. The first call on a machine without a GPU measures for a few seconds."""
     software = {"kernel": platform.release(), "python": platform.python_version()}
     count = 1
     with opened_nvml() as nvml:

@@ -8,7 +8,6 @@ from knowledge.errors import NothingMeasured
 from knowledge.types import Candidate, EngineConfig
 
 NAIVE_ENGINE = "transformers"
-QUICK_START_PAYS_FROM_S = 60.0
 
 
 async def baseline(state: State, runtime: Runtime[Context]) -> State:

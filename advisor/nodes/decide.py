@@ -4,8 +4,7 @@ from langgraph.runtime import Runtime
 
 from advisor.context import Context, failed_checks, figure, slos_met, worst_violation
 from advisor.nodes._pending import pending
-from advisor.nodes.baseline import QUICK_START_PAYS_FROM_S
-from advisor.policy import FINALIST, is_quick_start, remaining_s
+from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
 from advisor.state import State
 from knowledge.quantities import format_number
 from knowledge.statistics import ratio_of_estimates

@@ -16,6 +16,8 @@ from knowledge.types import Change, Hypothesis, Interval, TrialResult
 
 FINALIST = "finalist"
 QUICK_START = "quick-start"
+QUICK_START_PAYS_FROM_S = 45.0
+"""A full start slower than this costs a session more trials than it is worth."""
 _ORDER = {"portfolio": ("knowledge", "search"), "knowledge": ("knowledge",), "search": ("search",)}
 _FRUITLESS_SEARCHES = 4
 _CONFIDENCE = 1.5
@@ -42,7 +44,12 @@ def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis 
 def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypothesis:
     """The best one; but a quick start goes first where a full start would eat the budget."""
     slow = ctx.store.trial(state["incumbent"])
-    if not state["screening"] and slow and slow.launch and slow.launch.ready_s >= 60:
+    if (
+        not state["screening"]
+        and slow
+        and slow.launch
+        and slow.launch.ready_s >= QUICK_START_PAYS_FROM_S
+    ):
         affordable = remaining_s(state, ctx) / max(slow.seconds, 1.0)
         quick = next((h for h in proposed if is_quick_start(h)), None)
         if quick and affordable >= 3:

@@ -55,7 +55,7 @@ class Watcher:
             self.live.stop()
 
     def line(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def event(self, event: Event) -> None:
         text = self._text(event)

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -42,6 +43,10 @@ def fake(*names: str) -> ModuleType:
     return cast(ModuleType, FakeNvml(*names))
 
 
+def _say(value: bool) -> Callable[[], bool]:
+    return lambda: value
+
+
 def test_ceilings_are_measured_once_per_machine(tmp_path: Path) -> None:
     calls = []
 
@@ -49,20 +54,22 @@ def test_ceilings_are_measured_once_per_machine(tmp_path: Path) -> None:
         calls.append(threads)
         return MEASURED
 
-    assert _cpu.ceilings(tmp_path / "hw", measure) == MEASURED
-    assert _cpu.ceilings(tmp_path / "hw", measure) == MEASURED
-    assert calls == [_cpu.cores()]
+    for busy in (True, False, False):
+        assert _cpu.ceilings(tmp_path / "hw", measure, _say(busy)) == MEASURED
+    assert calls == [_cpu.cores()] * 2, "kept unless the machine was busy"
 
 
 def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
-    _cpu.ceilings(tmp_path, lambda _: MEASURED)
+    _cpu.ceilings(tmp_path, lambda _: MEASURED, lambda: False)
     (record,) = tmp_path.iterdir()
     record.write_text('{"read_')
-    assert _cpu.ceilings(tmp_path, lambda _: MEASURED) == MEASURED
+    assert _cpu.ceilings(tmp_path, lambda _: MEASURED, lambda: False) == MEASURED
     assert record.read_text().endswith("}")
 
 
-def test_the_measurement_gives_rates_of_this_planet() -> None:
+def test_the_measurement_gives_rates_of_this_planet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cpu, "_MEASURE_AT_LEAST_S", 0.0)
+    monkeypatch.setattr(_cpu, "_SIDES", (256,))
     measured = _cpu.measure_ceilings(1)
     assert 1e8 < measured.read_bytes_per_s < 1e13
     assert 1e8 < measured.float32_flops_per_s < 1e15

@@ -36,7 +36,7 @@ _MORE_ENV = (
 """Read by the libraries under vLLM."""
 _KV_SETTINGS = ("kv-cache-memory-bytes", "gpu-memory-utilization", "device-memory-utilization")
 _KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
-_CPU_KV_GIB = 4
+_CPU_KV_GIB = 2
 _CPU_STARTUP = {"VLLM_USE_AOT_COMPILE": "0"}
 """On CPUs 0.32 saves an ahead-of-time compilation that it can't load again ("'function' object
 has no attribute 'finalize_loading'"), and compiles for a minute and more at every start. Without
@@ -165,7 +165,7 @@ def _sets_kv_space(config: EngineConfig) -> bool:
 
 
 def _cpu_kv_gib(config: EngineConfig, model: ModelSpec, hardware: Hardware) -> int:
-    """4 GiB, or what one sequence of full length needs, as far as there is room; at least 1."""
+    """2 GiB, or what one sequence of full length needs, as far as there is room; at least 1."""
     asked = config.flags.get("max-model-len")
     context = asked if isinstance(asked, int) else model.facts.max_position
     one_sequence = math.ceil(kv_bytes_per_sequence(model.facts, "bfloat16", context) / _GIB)

@@ -1,0 +1,100 @@
+"""kill -9 of the advisor's whole process group, at random moments: nothing lost, nothing left."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tools.process import leftovers
+
+KILLS = 10
+PATIENCE_S = 180.0
+COMMAND = (
+    *("--engine", "sim", "--workload", "demo", "--input-tokens", "24", "--output-tokens", "8"),
+    *("--concurrency", "4", "--objective", "throughput", "--budget", "10m", "--no-naive"),
+)
+
+
+def advisor(home: Path, *args: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "api.cli.main", *args],
+        env={**os.environ, "ADVISOR_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=(home / "stderr").open("ab"),
+        start_new_session=True,
+    )
+
+
+def wait_gone(deadline_s: float = 15.0) -> list[int]:
+    end = time.monotonic() + deadline_s
+    while (left := leftovers()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
+
+
+def sessions(home: Path) -> list[dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli.main", "sessions", "--json"],
+        env={**os.environ, "ADVISOR_HOME": str(home)},
+        capture_output=True,
+        check=True,
+    )
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+def test_kill_at_random_moments(tiny_model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    moments = random.Random(20261123)
+    reports = tmp_path / "reports"
+    start = ("optimize", str(tiny_model), *COMMAND, "--trials", "6", "--out", str(reports))
+    running = advisor(home, *start)
+    session, killed, starts = None, 0, {}
+    end = time.monotonic() + PATIENCE_S
+    while killed < KILLS and time.monotonic() < end:
+        time.sleep(moments.uniform(1.2, 4.5))
+        if running.poll() is not None:
+            break
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        killed += 1
+        assert wait_gone() == []
+        assert not psutil.pid_exists(running.pid)
+        rows = sessions(home)
+        if not rows:
+            running = advisor(home, *start)
+            continue
+        session = rows[0]["session"]
+        starts |= finished_trials(home, session, starts)
+        running = advisor(home, "resume", session)
+    code = running.wait(timeout=PATIENCE_S)
+    assert code == 0, (home / "stderr").read_text()[-2000:]
+    assert killed >= 3
+    assert session
+    finished_trials(home, session, starts)
+    (row,) = [row for row in sessions(home) if row["session"] == session]
+    assert row["status"] == "done"
+    assert list(reports.glob("*.md"))
+    assert wait_gone() == []
+
+
+def finished_trials(home: Path, session: str, before: dict[str, str]) -> dict[str, str]:
+    """Trial ids with their start; none of `before` may be lost or measured anew."""
+    from tools.home import Home
+    from tools.store import Store
+
+    with Store.open(Home.default({"ADVISOR_HOME": str(home)}).store, "test") as store:
+        trials = store.trials(session)
+    now = {t.trial_id: t.started_at.isoformat() for t in trials}
+    assert before.items() <= now.items()
+    assert len({t.spec.ordinal for t in trials}) == len(trials)
+    return now
