@@ -30,7 +30,7 @@ class Pace:
     """How long a trial's parts last; shorter on a simulated engine."""
 
     load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=8, rounds=2))
-    naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0, round_s=20, rounds=1))
+    naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0.5, round_s=16, rounds=1))
     production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=5))
     quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16))
     deadline_s: float = 420.0

@@ -120,7 +120,7 @@ def test_the_root_error_is_the_first_that_is_no_echo() -> None:
 
 
 def test_kv_space_is_bounded_on_a_cpu_unless_the_config_says_otherwise() -> None:
-    assert variables(config())["VLLM_CPU_KVCACHE_SPACE"] == "4"
+    assert variables(config())["VLLM_CPU_KVCACHE_SPACE"] == "2"
     assert variables(config(VLLM_CPU_KVCACHE_SPACE="2"))["VLLM_CPU_KVCACHE_SPACE"] == "2"
     assert "VLLM_CPU_KVCACHE_SPACE" not in variables(config({"kv-cache-memory-bytes": GIB}))
     assert "VLLM_CPU_KVCACHE_SPACE" not in variables(config({"gpu-memory-utilization": 0.5}))
