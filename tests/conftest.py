@@ -1,5 +1,6 @@
 """What several suites need: a home of their own, a tiny model, and the demo model on demand."""
 
+import asyncio
 import json
 import os
 import struct
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from tools.demo_model import ensure as demo_model_of
 from tools.home import Home
 
 CONFIG = {
@@ -36,6 +38,12 @@ def home(tmp_path: Path) -> Home:
 def real_home() -> Home:
     """The user's own cache, where the heavy environments are kept from run to run."""
     return Home.default(os.environ)
+
+
+@pytest.fixture(scope="session")
+def demo_model(real_home: Home) -> Path:
+    """SmolLM2-135M-Instruct as a normal checkpoint, made once and kept in the user's cache."""
+    return asyncio.run(demo_model_of(real_home, print))
 
 
 @pytest.fixture

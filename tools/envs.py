@@ -171,7 +171,8 @@ async def _run(command: list[str], title: str, log: Path, progress: Progress) ->
                 async with asyncio.timeout(_HEARTBEAT_S):
                     await process.wait_exit()
             except TimeoutError:
-                last = "".join(process.log_tail(1)).strip()
+                told = [line for line in process.log_tail(20) if not line.startswith("WARNING")]
+                last = told[-1].strip() if told else ""
                 progress(f"{title} … {time.monotonic() - began:.0f} с: {last[:80]}")
     finally:
         await process.stop(grace_s=2.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tools.home import Home
 from tools.process import leftovers
 
 KILLS = 10
@@ -89,7 +90,6 @@ def test_kill_at_random_moments(tiny_model: Path, tmp_path: Path) -> None:
 
 def finished_trials(home: Path, session: str, before: dict[str, str]) -> dict[str, str]:
     """Trial ids with their start; none of `before` may be lost or measured anew."""
-    from tools.home import Home
     from tools.store import Store
 
     with Store.open(Home.default({"ADVISOR_HOME": str(home)}).store, "test") as store:
@@ -98,3 +98,33 @@ def finished_trials(home: Path, session: str, before: dict[str, str]) -> dict[st
     assert before.items() <= now.items()
     assert len({t.spec.ordinal for t in trials}) == len(trials)
     return now
+
+
+@pytest.mark.engine
+def test_kill_while_vllm_serves(real_home: Home, tmp_path: Path) -> None:
+    """Once on the real thing: killed in its second trial, the first one is kept."""
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    # The heavy environments and the model are those of the user's own cache.
+    (home / "cache").symlink_to(real_home.cache)
+    running = advisor(
+        home, "optimize", "demo", "--workload", "demo", "--objective", "throughput",
+        "--budget", "30m", "--trials", "1", "--no-naive", "--out", str(tmp_path / "reports"),
+    )  # fmt: skip
+    log_of_second = home / "data" / "sessions"
+    end = time.monotonic() + 3 * PATIENCE_S
+    while not list(log_of_second.glob("*/logs/t01-*.log")) and time.monotonic() < end:
+        assert running.poll() is None, (home / "stderr").read_text()[-2000:]
+        time.sleep(0.5)
+    time.sleep(10)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert wait_gone() == []
+    (row,) = sessions(home)
+    before = finished_trials(home, row["session"], {})
+    assert len(before) == 1
+    resumed = advisor(home, "resume", row["session"])
+    assert resumed.wait(timeout=5 * PATIENCE_S) == 0, (home / "stderr").read_text()[-2000:]
+    assert len(finished_trials(home, row["session"], before)) >= 3
+    assert list((tmp_path / "reports").glob("*.md"))
+    assert wait_gone() == []

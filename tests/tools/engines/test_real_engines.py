@@ -40,11 +40,11 @@ async def test_serves_scores_and_says_its_settings(
     flags: dict[str, FlagValue],
     variables: dict[str, str],
     demo_model: Path,
-    home: Home,
+    real_home: Home,
     tmp_path: Path,
 ) -> None:
-    engine, env = load(name), await environment_of(name, home)
-    catalog = await engine.catalog(env, home, print)
+    engine, env = load(name), await environment_of(name, real_home)
+    catalog = await engine.catalog(env, real_home, print)
     engine.validate(EngineConfig(engine=name, flags=flags, env=variables), catalog)
     log = tmp_path / "engine.log"
     async with launched(
@@ -88,9 +88,9 @@ async def _scores_text_in_both_dialects(server: Server) -> None:
     assert echoed[1 : len(values) + 1] == pytest.approx(values, abs=0.1)
 
 
-async def test_vllm_says_which_flags_it_has(home: Home) -> None:
-    engine, env = load("vllm"), await environment_of("vllm", home)
-    catalog = await engine.catalog(env, home, print)
+async def test_vllm_says_which_flags_it_has(real_home: Home) -> None:
+    engine, env = load("vllm"), await environment_of("vllm", real_home)
+    catalog = await engine.catalog(env, real_home, print)
     flags = catalog.flags
     assert flags["max-num-seqs"].kind == "int"
     assert flags["dtype"].choices[:2] == ("auto", "bfloat16")
@@ -105,9 +105,9 @@ async def test_vllm_says_which_flags_it_has(home: Home) -> None:
 
 
 async def test_vllm_that_asks_for_too_much_memory_is_out_of_memory(
-    demo_model: Path, home: Home, tmp_path: Path
+    demo_model: Path, real_home: Home, tmp_path: Path
 ) -> None:
-    env = await environment_of("vllm", home)
+    env = await environment_of("vllm", real_home)
     too_much = {"VLLM_CPU_KVCACHE_SPACE": "4000"}
     async with launched(
         "vllm",
