@@ -1,0 +1,1 @@
+"""The project's own claims: `python -m bench.NAME` measures; `--json FILE` keeps."""
