@@ -28,7 +28,7 @@ from knowledge.types import (
     TrialResult,
     TrialSpec,
 )
-from tools import artifacts, engines, envs
+from tools import artifacts, engines, envs, quantizers
 from tools.engines.base import Engine
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
@@ -90,6 +90,14 @@ async def run_trials(
             await arm.stop()
     pair = specs[0].trial_id if len(specs) > 1 else None
     return tuple(arm.finish(pair) for arm in arms)
+
+
+async def set_up(spec: TrialSpec, world: World) -> None:
+    """Install what the trial's engine and quantizer need; nothing when it is there."""
+    await _environment(engines.load(spec.candidate.config.engine), world)
+    if artifact := spec.candidate.artifact:
+        needs = quantizers.load(artifact.quantizer).env_spec(world.hardware)
+        await envs.ensure(needs, world.home, world.progress)
 
 
 async def prepare(spec: TrialSpec, world: World) -> Path:

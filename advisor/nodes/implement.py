@@ -9,17 +9,22 @@ from advisor.nodes._pending import pending
 from advisor.state import State
 from knowledge.errors import AdvisorError, ArtifactFailed, UnknownFlag
 from knowledge.types import Cause, Failure, TrialResult
-from tools.trial import prepare
+from tools.trial import prepare, set_up
 
 
 async def implement(state: State, runtime: Runtime[Context]) -> State:
-    """What can't be made is a failed trial with its cause; the session goes on."""
+    """What can't be made is a failed trial with its cause; the session goes on.
+
+    Installing an environment is set-up and costs no budget; making an artifact does.
+    """
     ctx = runtime.context
     _, spec = pending(state, ctx)
     if ctx.store.trial(spec.trial_id):
         return {}
     started = datetime.now(UTC)
     try:
+        await set_up(spec, ctx.world)
+        started = datetime.now(UTC)
         await prepare(spec, ctx.world)
     except AdvisorError as error:
         failed = TrialResult(

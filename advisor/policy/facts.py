@@ -31,6 +31,7 @@ def facts_of(
             "text": load.text,
         },
         "objective": task.objective.value,
+        "budget": {"seconds": task.budget.seconds},
         "profile": profile.model_dump(mode="json") if profile else {},
         "memory": {"free_bytes": hardware.host_memory_bytes},
     }
