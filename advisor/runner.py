@@ -11,9 +11,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from advisor.context import Context, OnEvent, Pace
 from advisor.graph import build
-from knowledge.errors import AdvisorError, BadInput
-from knowledge.types import LoadPlan, QualityPlan, Task
+from knowledge.errors import AdvisorError, BadInput, NoRoom
+from knowledge.quantities import format_bytes
+from knowledge.types import EngineConfig, LoadPlan, QualityPlan, Task
 from tools import engines, envs
+from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.process import sweep
 from tools.store import SessionRecord, Status, Store
@@ -136,6 +138,20 @@ def least_budget_s(task: Task, naive: bool) -> float:
     again = start_s + pace.production.warmup_s + pace.production.rounds * pace.production.round_s
     first = start_s / 2 + pace.naive.warmup_s + pace.naive.rounds * pace.naive.round_s
     return once + again + (first if naive else 0.0)
+
+
+def require_room(task: Task) -> None:
+    """Raises NoRoom when not even the engine's default fits into the free memory."""
+    engine = engines.load(task.engine)
+    default = EngineConfig(engine=task.engine)
+    needed = engine.memory_needed_bytes(default, task.model, task.hardware)
+    free = free_device_memory_bytes(task.hardware)
+    if needed > free:
+        raise NoRoom(
+            f"{task.model.name} на {engine.title}: нужно {format_bytes(needed)} памяти, "
+            f"свободно {format_bytes(free)}",
+            "Освободите память или возьмите модель меньше",
+        )
 
 
 def require_budget(task: Task, naive: bool) -> None:

@@ -57,7 +57,7 @@ _NAIVE_FROM_S = 900.0
 async def _optimize(
     request: "Request", naive: bool | None, out: Path, json_file: str | None
 ) -> int:
-    from advisor.runner import Options, require_budget, start
+    from advisor.runner import Options, require_budget, require_room, start
     from api.cli.watch import Watcher, finish
     from api.tasks import task_of
     from tools.store import Store
@@ -68,6 +68,7 @@ async def _optimize(
         task = await task_of(request, home, watcher.line)
         run_naive = naive if naive is not None else task.budget.seconds >= _NAIVE_FROM_S
         require_budget(task, run_naive)
+        require_room(task)
         with watcher:
             record = await start(
                 task, Options(run_naive, out, request.model), store, home, watcher.event

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from advisor import runner
+from knowledge.errors import BadInput, NoRoom
 from knowledge.types import Event, Metric, Slo
 from tests.advisor.simulated import task
 from tools.home import Home
@@ -101,6 +102,18 @@ async def test_cancelled_in_the_middle_then_resumed_measures_nothing_twice(
     assert [t.spec.ordinal for t in record.trials] == sorted(
         {t.spec.ordinal for t in record.trials}
     )
+
+
+def test_a_model_that_can_not_fit_is_refused_before_anything_starts(tiny_model: Path) -> None:
+    huge = task(tiny_model)
+    model = huge.model.replace(weights_bytes=2**50)
+    with pytest.raises(NoRoom, match="свободно"):
+        runner.require_room(huge.replace(model=model))
+
+
+def test_a_budget_below_the_baseline_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(BadInput, match="бюджет"):
+        runner.require_budget(task(tiny_model, seconds=1), naive=False)
 
 
 async def test_a_finished_session_is_not_run_again(
