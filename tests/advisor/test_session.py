@@ -108,7 +108,7 @@ def test_a_model_that_can_not_fit_is_refused_before_anything_starts(tiny_model: 
     huge = task(tiny_model)
     model = huge.model.replace(weights_bytes=2**50)
     with pytest.raises(NoRoom, match="свободно"):
-        runner.require_room(huge.replace(model=model))
+        runner.require_room(huge.replace(model=model, engine="vllm"))
 
 
 def test_a_budget_below_the_baseline_is_refused(tiny_model: Path) -> None:
