@@ -1,5 +1,6 @@
 """A profile before anything runs: two ceilings, and which of them binds."""
 
+from knowledge.quantities import format_number
 from knowledge.roofline import decode_step, prefill
 from knowledge.types import ClosedLoop, Profile, Task
 
@@ -34,10 +35,12 @@ def profile_of(task: Task) -> Profile:
         regime=regime,
         evidence=(
             f"Prefill {load.input_tokens.mean:.0f} токенов на потолке устройства: "
-            f"{fill.seconds * 1e3:.1f} мс, ограничен: {_NAMES[fill.bound]}.",
-            f"Шаг decode для {streams} потоков на потолке: {step.seconds * 1e3:.2f} мс, "
+            f"{format_number(fill.seconds * 1e3, 1)} мс, ограничен: {_NAMES[fill.bound]}.",
+            f"Шаг decode для {streams} потоков на потолке: "
+            f"{format_number(step.seconds * 1e3, 2)} мс, "
             f"ограничен: {_NAMES[step.bound]}.",
-            f"На волну из {streams} запросов: prefill {prefill_s:.2f} с, decode {decode_s:.2f} с; "
+            f"На волну из {streams} запросов: prefill {format_number(prefill_s, 2)} с, "
+            f"decode {format_number(decode_s, 2)} с; "
             f"больше времени берёт {regime}.",
         ),
         ceilings={

@@ -130,7 +130,7 @@ def load_cards(folder: Path = _FOLDER) -> tuple[TechniqueCard, ...]:
 
 @lru_cache(maxsize=4)
 def _load(folder: Path) -> tuple[TechniqueCard, ...]:
-    cards = tuple(_read(path) for path in sorted(folder.glob("*.yaml")))
+    cards = tuple(_read(path) for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem))
     names = {card.name for card in cards}
     for card in cards:
         unknown = sorted(set(card.conflicts) - names)

@@ -24,13 +24,14 @@ COMMAND = (
 
 
 def advisor(home: Path, *args: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "api.cli.main", *args],
-        env={**os.environ, "ADVISOR_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=(home / "stderr").open("ab"),
-        start_new_session=True,
-    )
+    with (home / "stderr").open("ab") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "api.cli.main", *args],
+            env={**os.environ, "ADVISOR_HOME": str(home)},
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
 
 def wait_gone(deadline_s: float = 15.0) -> list[int]:

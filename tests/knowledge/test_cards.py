@@ -77,7 +77,7 @@ def test_a_card_that_does_not_apply_offers_nothing():
 def test_bfloat16_is_offered_where_it_runs_fast_and_is_not_set():
     card = next(card for card in CARDS if card.name == "dtype-bfloat16")
     facts = {
-        "engine": "vllm",
+        "engine": "sim",
         "engine_flags": {"dtype"},
         "flags": {},
         "model": {"dtype": "float32", "quantization": None},

@@ -141,7 +141,7 @@ def test_memory_needed_follows_the_setting_that_vllm_follows() -> None:
         hardware = make_hardware(kind, 100 * GIB)
         return VLLM.memory_needed_bytes(config, make_model(), hardware) / GIB
 
-    base = needed(config()) - 4
+    base = needed(config()) - 2
     assert needed(config(VLLM_CPU_KVCACHE_SPACE="7")) - base == pytest.approx(7)
     assert needed(config({"kv-cache-memory-bytes": 3 * GIB})) - base == pytest.approx(3)
     assert needed(config({"gpu-memory-utilization": 0.5})) == pytest.approx(50)
