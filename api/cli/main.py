@@ -31,7 +31,7 @@ def main() -> NoReturn:
         code = end.exit_code
     except KeyboardInterrupt:
         code = 130
-    except (typer.BadParameter, typer.Abort, Exception) as error:
+    except Exception as error:  # what typer says of the command line has a message of its own
         if not hasattr(error, "format_message"):
             raise
         print(f"advisor: {error.format_message()}. Справка: advisor --help", file=sys.stderr)
