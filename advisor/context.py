@@ -1,6 +1,5 @@
 """What the nodes need of the outside world, handed in by the runner; nothing is global."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +52,6 @@ class Context:
     catalog: FlagCatalog | None = None
     naive: bool = True
     reports: Path = Path("reports")
-    begun: float = field(default_factory=time.monotonic)
 
     def emit(self, kind: str, **payload: object) -> None:
         """Append to the session's one log and tell whoever watches."""

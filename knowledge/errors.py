@@ -11,8 +11,7 @@ AdvisorError
 ├── SetupFailed         an adapter's environment could not be made
 ├── ArtifactFailed      a quantizer or compressor failed
 ├── QualityUnavailable  the endpoint gives no log-probabilities that can be used
-├── NothingMeasured     not even the baseline gave a figure: exit code 3
-└── SloImpossible       no candidate meets the SLOs: exit code 4
+└── NothingMeasured     not even the baseline gave a figure: exit code 3
 """
 
 from knowledge.types.trial import Cause
@@ -97,9 +96,3 @@ class NothingMeasured(AdvisorError):
     """Not even the baseline gave a figure."""
 
     exit_code = 3
-
-
-class SloImpossible(AdvisorError):
-    """No candidate meets the SLOs."""
-
-    exit_code = 4

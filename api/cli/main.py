@@ -1,6 +1,5 @@
 """`advisor`: the commands, and the one place where errors become exit codes."""
 
-import json
 import sys
 from typing import NoReturn
 
@@ -37,11 +36,6 @@ def main() -> NoReturn:
         print(f"advisor: {error.format_message()}. Справка: advisor --help", file=sys.stderr)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def print_json(data: object) -> None:
-    """One object, readable by programs and people."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":
