@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from knowledge.conditions import evaluate, parse, render, templates
 from knowledge.errors import BadInput
+from knowledge.files import first_problem, read_folder
 from knowledge.types import Artifact, Change, FlagValue, Frozen
 
 _FOLDER = Path(__file__).parent / "techniques"
 
 Regime = Literal["prefill-bound", "decode-bound", "kv-bound", "host-bound", "any"]
+
+Kind = Literal["engine", "artifact", "deployment", "architecture", "training", "choice"]
+"""What a technique changes: the engine's start, the checkpoint, what stands around the engine, what
+the model is built like, what is trained, or what is bought. The loop applies the first two."""
 
 
 class Variant(Frozen):
@@ -50,6 +54,10 @@ class Effect(Frozen):
     metric: Literal["throughput", "ttft", "tpot", "latency"]
     low: float = Field(gt=0)
     high: float = Field(gt=0)
+    basis: Literal["measured", "reported", "estimated"] = "estimated"
+    """measured: by our own trials. reported: by its authors or others. estimated: by us."""
+    note: str = ""
+    """Where it was measured or reported, or what it depends on."""
 
     @model_validator(mode="after")
     def _upright(self) -> Self:
@@ -70,7 +78,16 @@ class Source(Frozen):
 
     title: str
     date: date
+    """When it was read, or its own date where it was not read again."""
     note: str = ""
+    url: str = ""
+    checked: bool = True
+    """False: known from memory, not read again."""
+
+    def describe(self) -> str:
+        """The title with its date, and a mark where it was not read again."""
+        parts = [self.title, self.date.isoformat(), *([] if self.checked else [self.note])]
+        return ", ".join(part for part in parts if part)
 
 
 class Verified(Frozen):
@@ -84,16 +101,36 @@ class Verified(Frozen):
     result: str
 
 
+class HowTo(Frozen):
+    """How to switch it on by hand in one place."""
+
+    where: str
+    """The engine or tool, e.g. "vLLM", "SGLang", "Nginx"."""
+    do: str
+    """Flags, command or code that run as they stand; or one Russian sentence."""
+
+
 class TechniqueCard(Frozen):
-    """Everything known of one technique. Title, text and labels are Russian."""
+    """Everything known of one technique. Title, texts and labels are Russian."""
 
     name: str
     title: str
+    kind: Kind = "engine"
     text: str
+    """What it is."""
+    helps: str = ""
+    hurts: str = ""
+    how: tuple[HowTo, ...] = ()
+    check: str = ""
+    """How to see whether it works here."""
+    keywords: tuple[str, ...] = ()
+    """Other names and what people ask about, Russian and English."""
     topics: tuple[str, ...] = Field(min_length=1)
     applies: str = "True"
-    changes: tuple[Variant, ...] = Field(min_length=1)
-    effects: tuple[Effect, ...] = Field(min_length=1)
+    changes: tuple[Variant, ...] = ()
+    """What the loop can try; empty for what it can't apply by itself."""
+    effects: tuple[Effect, ...] = ()
+    """None where no honest ratio can be told."""
     quality_risk: Literal["none", "low", "medium", "high"]
     conflicts: tuple[str, ...] = ()
     cost: Cost = Cost()
@@ -104,7 +141,24 @@ class TechniqueCard(Frozen):
     @model_validator(mode="after")
     def _condition_parses(self) -> Self:
         parse(self.applies)
+        if self.changes and not self.effects:
+            raise ValueError("a card with changes needs effects: a prediction comes before a trial")
+        if self.changes and self.kind not in ("engine", "artifact"):
+            raise ValueError(f"the loop can't apply changes of kind {self.kind!r}")
         return self
+
+    @property
+    def can_be_tried(self) -> bool:
+        """Whether the loop can apply it by itself."""
+        return bool(self.changes)
+
+
+def applies(card: TechniqueCard, facts: Mapping[str, object]) -> bool | None:
+    """Whether a card's condition holds; None when it asks about a fact that is not there."""
+    try:
+        return evaluate(card.applies, facts)
+    except ValueError:
+        return None
 
 
 def expand(card: TechniqueCard, facts: Mapping[str, object]) -> list[tuple[str, Change]]:
@@ -130,7 +184,7 @@ def load_cards(folder: Path = _FOLDER) -> tuple[TechniqueCard, ...]:
 
 @lru_cache(maxsize=4)
 def _load(folder: Path) -> tuple[TechniqueCard, ...]:
-    cards = tuple(_read(path) for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem))
+    cards = tuple(_read(stem, fields) for stem, fields in read_folder(folder).items())
     names = {card.name for card in cards}
     for card in cards:
         unknown = sorted(set(card.conflicts) - names)
@@ -139,17 +193,13 @@ def _load(folder: Path) -> tuple[TechniqueCard, ...]:
     return cards
 
 
-def _read(path: Path) -> TechniqueCard:
+def _read(stem: str, fields: dict[str, Any]) -> TechniqueCard:
     try:
-        card = TechniqueCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise _broken(path.stem, " ".join(str(error).split())) from error
+        card = TechniqueCard.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _broken(path.stem, f"{where}: {first['msg']}" if where else first["msg"]) from error
-    if card.name != path.stem:
-        raise _broken(path.stem, f"name: «{card.name}» не совпадает с именем файла")
+        raise _broken(stem, first_problem(error)) from error
+    if card.name != stem:
+        raise _broken(stem, f"name: «{card.name}» не совпадает с именем файла")
     return card
 
 

@@ -44,6 +44,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "ceil": math.ceil,
+    "float": float,
     "floor": math.floor,
     "int": int,
     "len": len,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from knowledge.cards import TechniqueCard, expand, load_cards
+from knowledge.cards import TechniqueCard, applies, expand, load_cards
 from knowledge.errors import BadInput
 from knowledge.types import Artifact, Change
 
@@ -116,3 +116,144 @@ def test_yaml_that_does_not_parse_is_named(tmp_path: Path):
     (tmp_path / "bad.yaml").write_text("name: [", encoding="utf-8")
     with pytest.raises(BadInput, match=r"bad\.yaml"):
         load_cards(tmp_path)
+
+
+TOPICS_OF_THE_FIELD = {
+    "ptq",
+    "fp8-weights",
+    "w8a8",
+    "w8a8-gptq",
+    "w4a16-gptq",
+    "dtype-float16",
+    "dtype-bfloat16",
+    "awq",
+    "gguf",
+    "smoothquant",
+    "bitsandbytes",
+    "pruning-structured",
+    "pruning-unstructured",
+    "pruning-magnitude",
+    "pruning-iterative",
+    "lottery-ticket",
+    "distillation-response",
+    "distillation-features",
+    "lora-inference",
+    "tensor-decomposition",
+    "weight-factorization",
+    "flash-attention",
+    "multi-query-attention",
+    "grouped-query-attention",
+    "sliding-window",
+    "mla",
+    "paged-attention",
+    "continuous-batching",
+    "dynamic-batching",
+    "prefix-caching",
+    "chunked-prefill",
+    "speculation-ngram",
+    "speculation-draft",
+    "speculation-eagle",
+    "speculation-mtp",
+    "multi-lora",
+    "disaggregation",
+    "kv-cache-fp8",
+    "kv-offload",
+    "tensorrt-llm",
+    "tgi",
+    "triton",
+    "sglang",
+    "llama-cpp",
+    "onnx-runtime",
+    "tensor-parallel",
+    "pipeline-parallel",
+    "data-parallel",
+    "expert-parallel",
+    "cpu-offload",
+    "gpu-choice",
+    "streaming-sse",
+    "request-coalescing",
+    "priority-queue",
+    "load-balancing",
+    "timeouts",
+    "circuit-breaker",
+    "retries-backoff",
+    "graceful-degradation",
+    "warm-up",
+    "safetensors",
+    "out-of-memory",
+    "memory-leaks",
+    "spot-instances",
+    "routing-complexity",
+    "semantic-cache",
+    "model-size",
+    "monitoring",
+    "alerts",
+}
+
+
+def test_the_field_is_covered():
+    assert {card.name for card in CARDS} >= TOPICS_OF_THE_FIELD
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_every_card_says_when_how_and_how_to_check(card):
+    for text in (card.text, card.helps, card.hurts, card.check):
+        assert len(text) > 25
+        assert re.search("[а-я]", text)
+    assert card.how
+    assert len(card.keywords) >= 3
+    assert card.sources
+    for source in card.sources:
+        assert source.checked or "по памяти" in source.note
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_effects_are_told_once_and_what_is_measured_says_where(card):
+    told = [(effect.regime, effect.metric) for effect in card.effects]
+    assert len(told) == len(set(told))
+    for effect in card.effects:
+        assert effect.basis == "estimated" or effect.note
+
+
+def test_the_loop_is_offered_nothing_but_what_it_can_apply():
+    for card in CARDS:
+        if card.kind not in ("engine", "artifact"):
+            assert not card.can_be_tried
+    practice = TechniqueCard.model_validate(CARD | {"changes": [], "kind": "deployment"})
+    assert expand(practice, {"engine": "vllm", "hardware": {"cores": 8}}) == []
+    with pytest.raises(ValueError, match="can't apply"):
+        TechniqueCard.model_validate(CARD | {"kind": "deployment"})
+
+
+def test_a_condition_about_an_unknown_fact_is_undecided():
+    card = TechniqueCard.model_validate(CARD)
+    assert applies(card, {"hardware": {"cores": 8}}) is True
+    assert applies(card, {"hardware": {"cores": 1}}) is False
+    assert applies(card, {}) is None
+
+
+def _vllm_facts(capability: str) -> dict[str, object]:
+    return {
+        "engine": "vllm",
+        "artifact": None,
+        "flags": {},
+        "model": {"quantization": None},
+        "device": {"kind": "cuda", "compute_capability": capability},
+    }
+
+
+@pytest.mark.parametrize(
+    ("capability", "offered"),
+    [
+        ("7.0", set()),
+        ("7.5", {"fp8-marlin"}),
+        ("8.0", {"fp8-marlin"}),
+        ("8.9", {"fp8-weights"}),
+        ("9.0", {"fp8-weights"}),
+        ("10.0", {"fp8-weights"}),
+        ("12.0", {"fp8-weights"}),
+    ],
+)
+def test_fp8_follows_the_hardware(capability, offered):
+    cards = [card for card in CARDS if card.name in ("fp8-weights", "fp8-marlin")]
+    assert {card.name for card in cards if expand(card, _vllm_facts(capability))} == offered
