@@ -96,3 +96,9 @@ class NothingMeasured(AdvisorError):
     """Not even the baseline gave a figure."""
 
     exit_code = 3
+
+
+class Declined(AdvisorError):
+    """A person did not approve of a step."""
+
+    exit_code = 3

@@ -87,6 +87,7 @@ def _shape(fields: ConfigFields, family: Family) -> Shape:
             "n_inner",
             "ffn_dim",
             "ffn_hidden_size",
+            "moe_intermediate_size",
             default=None if family.gated_mlp else 4 * hidden,
         ),
         vocab=fields.required("vocab_size", "padded_vocab_size"),

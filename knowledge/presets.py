@@ -3,7 +3,17 @@
 from difflib import get_close_matches
 
 from knowledge.errors import BadWorkload
-from knowledge.types import Arrival, ClosedLoop, Lengths, Poisson, Workload
+from knowledge.types import (
+    Arrival,
+    ClosedLoop,
+    Constant,
+    Conversation,
+    Lengths,
+    Phase,
+    Phased,
+    Poisson,
+    Workload,
+)
 
 
 def _workload(
@@ -67,10 +77,40 @@ _ALL = (
     _inference_bench("b", _closed(1), (1024, 8192), "InferenceBench B: один поток, TPOT"),
     _inference_bench(
         "c",
-        Poisson(rate_per_s=32, max_in_flight=32),
+        Phased(
+            phases=(
+                Phase(share=1 / 3, burst=64),
+                Phase(share=1 / 3, arrival=Poisson(rate_per_s=32, max_in_flight=32)),
+                Phase(share=1 / 3, arrival=Constant(rate_per_s=16, max_in_flight=16)),
+            )
+        ),
         (1024, 1024),
-        "InferenceBench C: его вторая фаза, Poisson 32/s не более 32 сразу; залпа из 64 "
-        "и постоянных 16/s здесь нет",
+        "InferenceBench C: залп из 64, затем Poisson 32/s не более 32 сразу, затем ровно 16/s не "
+        "более 16; что каждая часть длится треть замера, решили мы",
+    ),
+    _workload(
+        "multi-turn",
+        _closed(8),
+        (128, 512),
+        (64, 256),
+        "Диалог из 3–6 реплик: каждая повторяет всё прежнее; человек читает в среднем 2 с",
+        shared_prefix_tokens=96,
+    ).replace(
+        conversation=Conversation(
+            turns=Lengths(low=3, high=6), added_tokens=Lengths(low=24, high=160), think_s=2.0
+        )
+    ),
+    _workload(
+        "agent-loop",
+        _closed(4),
+        (1536, 4096),
+        (32, 192),
+        "Агент с инструментами: 4–10 шагов, каждый добавляет ответ инструмента; паузы по 0,5 с",
+        shared_prefix_tokens=1024,
+    ).replace(
+        conversation=Conversation(
+            turns=Lengths(low=4, high=10), added_tokens=Lengths(low=64, high=1024), think_s=0.5
+        )
     ),
     _inference_bench("d", _closed(4), (4096, 2048), "InferenceBench D: 4 потока"),
 )

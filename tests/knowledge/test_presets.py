@@ -7,7 +7,7 @@ from knowledge.types import ClosedLoop
 
 def test_the_names_users_may_give():
     assert set(PRESETS) == {
-        *("demo", "chat", "rag", "code", "batch", "agent"),
+        *("demo", "chat", "rag", "code", "batch", "agent", "multi-turn", "agent-loop"),
         *(f"inferencebench-{letter}" for letter in "abcd"),
     }
 

@@ -1,0 +1,1 @@
+"""Well-known models, one YAML file each; knowledge.known_models loads them."""

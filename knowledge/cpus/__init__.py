@@ -1,0 +1,1 @@
+"""Processors, one YAML file each; knowledge.devices loads them."""

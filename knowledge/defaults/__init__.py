@@ -1,0 +1,1 @@
+"""Defaults where the user says nothing; knowledge.objectives loads them."""

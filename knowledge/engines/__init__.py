@@ -1,0 +1,1 @@
+"""What each engine supports, one YAML file each; knowledge.support loads them."""

@@ -1,0 +1,1 @@
+"""Prices, one YAML file per provider; knowledge.gpu_prices loads them."""
