@@ -14,7 +14,6 @@ RAMP_SHARE = 4
 
 _LEAST_WINDOWS = 8
 _WINDOW_S = 1.0
-_LEAST_CYCLES = 2
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,6 @@ def rates_of(
         # Answers that come in one piece after the round ended: the only rate there is.
         start, end = 0.0, float(times.max()) * (1 + 1e-9)
     windows = max(_LEAST_WINDOWS, round((end - start) / _WINDOW_S))
-    cycle_s = _cycle_s(served)
-    cycles = int((end - start) / cycle_s) if cycle_s else 0
-    if cycles >= _LEAST_CYCLES and not whole_round:
-        start, windows = end - cycles * cycle_s, cycles
     edges = np.linspace(start, end, windows + 1)
     ends = [s.last_token_s for s in served if s.ok and s.last_token_s is not None]
     good_ends = [s.last_token_s for s in served if good and good(s) and s.last_token_s is not None]
@@ -64,17 +59,6 @@ def rates_of(
         widths=np.diff(edges),
         whole_round=whole_round,
     )
-
-
-def _cycle_s(served: Sequence[RequestSample]) -> float:
-    """How long a request takes (median), where that is longer than a window; else 0.
-
-    Streams that start together prefill together and decode together. Windows shorter than that
-    wave catch now one phase, now the other, and take the wave for noise; a whole cycle does not.
-    """
-    taken = [s.last_token_s - s.sent_s for s in served if s.ok and s.last_token_s is not None]
-    cycle = float(np.median(taken)) if taken else 0.0
-    return cycle if cycle > _WINDOW_S else 0.0
 
 
 def steady_from(samples: Sequence[RequestSample], round_s: float) -> float:

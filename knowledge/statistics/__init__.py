@@ -8,6 +8,7 @@ from knowledge.statistics.bootstrap import (
 )
 from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
 from knowledge.statistics.noninferiority import non_inferior
+from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, win_rate
 from knowledge.statistics.quantiles import clustered_quantile
 from knowledge.statistics.steady import steady_start
 
@@ -16,10 +17,13 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_ratio",
     "clustered_quantile",
+    "krippendorff_alpha",
     "minimum_detectable_effect",
     "non_inferior",
     "ratio_of_estimates",
+    "raw_agreement",
     "speedup",
     "steady_start",
     "wilson_interval",
+    "win_rate",
 ]

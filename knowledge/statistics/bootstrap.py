@@ -95,7 +95,7 @@ def bootstrap_ratio(
     return _estimate(value, draws, n=int(over.size), level=level, factor=factor)
 
 
-def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Estimate:
     """A proportion with E. B. Wilson's interval (1927): honest even at 0 of n."""
     if n <= 0:
         raise ValueError("a proportion needs at least one trial")

@@ -44,8 +44,3 @@ class Candidate(Frozen):
         return Candidate(
             config=self.config.apply(change), artifact=change.artifact or self.artifact
         )
-
-    @property
-    def is_default(self) -> bool:
-        """The engine's untouched default."""
-        return not self.config.flags and not self.config.env and self.artifact is None

@@ -1,11 +1,12 @@
 """What the user asks for: model, hardware, workload, objectives, quality floor and budget."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from knowledge.types.base import Frozen
+from knowledge.types.candidate import Candidate, EngineConfig, FlagValue
 
 
 class Attention(StrEnum):
@@ -55,13 +56,16 @@ class ModelSpec(Frozen):
     """Hash of config, tokenizer and weights: two folders with the same one are the same model."""
     weights_bytes: int
     facts: ModelFacts
+    dummy_weights: bool = False
+    """A shape: config and tokenizer alone. Engines make random weights; speed can be measured,
+    quality can't."""
 
 
 class Device(Frozen):
     """One accelerator (or the CPU as one) with the two ceilings of the roofline."""
 
     name: str
-    kind: Literal["cpu", "cuda"]
+    kind: Literal["cpu", "cuda", "rocm", "xpu", "tpu", "metal"]
     memory_bytes: int
     bandwidth_bytes_per_s: float
     """Highest sustained read bandwidth of the memory that holds the weights."""
@@ -104,14 +108,114 @@ class Poisson(Frozen):
     max_in_flight: int | None = Field(default=None, ge=1)
 
 
-Arrival = Annotated[ClosedLoop | Poisson, Field(discriminator="kind")]
+class Constant(Frozen):
+    """Arrivals at even distances."""
+
+    kind: Literal["constant"] = "constant"
+    rate_per_s: float = Field(gt=0)
+    max_in_flight: int | None = Field(default=None, ge=1)
 
 
-class Lengths(Frozen):
-    """Token counts, uniform on [low, high]."""
+class Gamma(Frozen):
+    """Gaps of a gamma distribution. `burstiness` is its shape, as in vLLM's benchmark: 1 is
+    Poisson, less comes in bunches, more is more even; the gaps' variation is 1/sqrt of it."""
 
+    kind: Literal["gamma"] = "gamma"
+    rate_per_s: float = Field(gt=0)
+    burstiness: float = Field(gt=0)
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+
+class Steps(Frozen):
+    """Poisson arrivals at rates that follow each other; each holds for an equal part of a round."""
+
+    kind: Literal["steps"] = "steps"
+    rates_per_s: tuple[float, ...] = Field(min_length=1)
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+    def model_post_init(self, _context: object) -> None:
+        if min(self.rates_per_s) < 0 or not sum(self.rates_per_s):
+            raise ValueError(f"rates must not be negative, nor all 0: {self.rates_per_s}")
+
+    @property
+    def rate_per_s(self) -> float:
+        """The mean."""
+        return sum(self.rates_per_s) / len(self.rates_per_s)
+
+
+class Diurnal(Frozen):
+    """Poisson arrivals whose rate swings like a day's, from (1 - swing) to (1 + swing) of the
+    mean, beginning at night. A round is one day unless `period_s` says otherwise."""
+
+    kind: Literal["diurnal"] = "diurnal"
+    rate_per_s: float = Field(gt=0)
+    swing: float = Field(default=0.8, ge=0, le=1)
+    period_s: float | None = Field(default=None, gt=0)
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+
+class Phase(Frozen):
+    """A part of a round: `burst` requests at once at its start, then arrivals of its own."""
+
+    share: float = Field(gt=0, le=1)
+    burst: int = Field(default=0, ge=0)
+    arrival: Poisson | Constant | Gamma | None = Field(default=None, discriminator="kind")
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+
+class Phased(Frozen):
+    """Different arrivals one after the other; the shares of the round add up to 1."""
+
+    kind: Literal["phased"] = "phased"
+    phases: tuple[Phase, ...] = Field(min_length=1)
+
+    def model_post_init(self, _context: object) -> None:
+        if abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
+            raise ValueError("the shares of the phases must add up to 1")
+
+    @property
+    def rate_per_s(self) -> float:
+        """The mean over a round, bursts left out: they do not grow with it."""
+        return sum(p.share * p.arrival.rate_per_s for p in self.phases if p.arrival)
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """The highest of the phases; None when one has no cap."""
+        caps = [phase.max_in_flight for phase in self.phases]
+        return None if None in caps else max(cap for cap in caps if cap)
+
+
+OpenLoop = Poisson | Constant | Gamma | Steps | Diurnal | Phased
+Arrival = Annotated[ClosedLoop | OpenLoop, Field(discriminator="kind")]
+
+
+class _Sparse(Frozen):
+    """Fields that came later are written only where they are set: older values keep their ids."""
+
+    _later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields = type(self).model_fields
+        written: dict[str, object] = write(self)
+        return {
+            name: value
+            for name, value in written.items()
+            if name not in self._later or getattr(self, name) != fields[name].default
+        }
+
+
+class Lengths(_Sparse):
+    """Token counts on [low, high]: uniform, or a normal or lognormal cut off at both ends."""
+
+    _later = frozenset({"shape", "typical", "spread"})
     low: int = Field(ge=1)
     high: int = Field(ge=1)
+    shape: Literal["uniform", "normal", "lognormal"] = "uniform"
+    typical: float | None = Field(default=None, gt=0)
+    """Mean of the normal, median of the lognormal; None: the middle of the range."""
+    spread: float | None = Field(default=None, gt=0)
+    """Standard deviation in tokens, of the logarithm for the lognormal; None: range / 6, or 0.7."""
 
     def model_post_init(self, _context: object) -> None:
         if self.low > self.high:
@@ -119,17 +223,38 @@ class Lengths(Frozen):
 
     @property
     def mean(self) -> float:
+        """Of the uniform; for the others the typical length, which is near enough to plan with."""
+        if self.shape != "uniform" and self.typical is not None:
+            return min(max(self.typical, self.low), self.high)
         return (self.low + self.high) / 2
 
 
-class Workload(Frozen):
+class Conversation(Frozen):
+    """Several requests that build on each other: each repeats all before it and adds to it."""
+
+    turns: Lengths
+    """Requests of one conversation, the first one included."""
+    added_tokens: Lengths
+    """What each later turn adds: the user's next message, or what a tool gave back."""
+    think_s: float = Field(default=0.0, ge=0)
+    """Mean of the (exponential) pause before each later turn: reading, or the tool's work."""
+
+
+class Workload(_Sparse):
     """What is sent. Prompts are unique unless shared_prefix_tokens asks for a common start."""
+
+    _later = frozenset({"shared_prefix_share", "shared_prefixes", "conversation"})
 
     name: str
     arrival: Arrival
     input_tokens: Lengths
     output_tokens: Lengths
     shared_prefix_tokens: int = Field(default=0, ge=0)
+    shared_prefix_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that begin with a shared prefix."""
+    shared_prefixes: int = Field(default=1, ge=1)
+    """How many different shared prefixes there are."""
+    conversation: Conversation | None = None
     text: Literal["natural", "random"] = "natural"
     """natural: real English and code; random: random tokens (flatters n-gram speculation)."""
     ignore_eos: bool = True
@@ -227,9 +352,21 @@ class Task(Frozen):
     hardware: Hardware
     workload: Workload
     engine: str
+    flags: dict[str, FlagValue] = {}
+    """The user's own flags: part of the default, and no hypothesis changes them."""
     objective: Objective = Objective.LATENCY
     slos: tuple[Slo, ...] = ()
     budget: Budget
     quality_floor: QualityFloor = QualityFloor()
     policy: str = "portfolio"
     seed: int = 0
+
+    @property
+    def default(self) -> Candidate:
+        """What everything is compared with: the engine as it comes, with the user's own flags."""
+        return Candidate(config=EngineConfig(engine=self.engine, flags=self.flags))
+
+    def allows(self, candidate: Candidate) -> bool:
+        """The user's own flags stand as they were given."""
+        flags = candidate.config.flags
+        return all(flags.get(name) == value for name, value in self.flags.items())

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from knowledge.types.base import Estimate, Frozen, Interval
 from knowledge.types.candidate import Candidate, Change
+from knowledge.types.gpu import GpuFingerprint, GpuTelemetry
+from knowledge.types.profiling import StepProfile
 from knowledge.types.task import Metric, ModelSpec, QualityFloor, Workload
 
 Purpose = Literal["naive", "baseline", "hypothesis", "production"]
@@ -22,6 +24,8 @@ class Profile(Frozen):
     """Sentences in Russian, each with its figures."""
     ceilings: dict[str, float] = {}
     """Roofline figures by name, units in the name."""
+    measured: bool = False
+    """Read from a trace of the running engine; else from the roofline alone."""
 
 
 class Hypothesis(Frozen):
@@ -52,6 +56,15 @@ class LoadPlan(Frozen):
     round_s: float = Field(default=15.0, gt=0)
     rounds: int = Field(default=2, ge=1)
     seed: int = 0
+    profile_s: float | None = Field(default=None, gt=0)
+    """Seconds of the same load to be traced after the rounds, by engines that have hooks for it."""
+
+
+class LoadSearch(Frozen):
+    """Find the highest load that holds the SLOs, in at most so many short measurements."""
+
+    round_s: float = Field(default=8.0, gt=0)
+    points: int = Field(default=6, ge=2)
 
 
 class QualityPlan(Frozen):
@@ -82,6 +95,8 @@ class TrialSpec(Frozen):
     load: LoadPlan
     quality: QualityPlan | None = None
     worth_checking: WorthChecking | None = None
+    load_search: LoadSearch | None = None
+    """After the measurement; needs SLOs."""
     deadline_s: float = Field(gt=0)
 
     @property
@@ -144,8 +159,15 @@ class Telemetry(Frozen):
     gpu_memory_peak_bytes: int | None = None
     gpu_power_w_mean: float | None = None
     energy_j: float | None = None
+    energy_mj_per_token: float | None = None
+    """Millijoules per output token, all cards together, idle power included."""
+    gpus: tuple[GpuTelemetry, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Russian: what makes the figures doubtful, e.g. a card that was held down by its power."""
     engine: dict[str, float] = {}
     """The engine's own counters over the load, e.g. preemptions, prefix_cache_hit_rate."""
+    series: dict[str, tuple[tuple[float, float], ...]] = {}
+    """Over time: (seconds since the first sample, value) by name, units in the name."""
 
 
 class QualityResult(Frozen):
@@ -189,6 +211,8 @@ class Cause(StrEnum):
     SETUP = "setup"
     ARTIFACT = "artifact"
     NO_MEASUREMENT = "no-measurement"
+    DECLINED = "declined"
+    """A person did not approve of it."""
 
 
 class Failure(Frozen):
@@ -221,10 +245,17 @@ class TrialResult(Frozen):
     launch: Launch | None = None
     measurement: Measurement | None = None
     telemetry: Telemetry | None = None
+    profile: StepProfile | None = None
+    """Where the time of its steps goes; the engine's default is profiled after its rounds."""
     quality: QualityResult | None = None
     quality_skipped: str | None = None
     integrity: IntegrityResult | None = None
     failure: Failure | None = None
+    highest_load: dict[str, float] | None = None
+    """Streams or rate that held the SLOs, the limit above it, and the figures there; empty when not
+    even the lightest load held them. None: not looked for."""
+    machine: tuple[GpuFingerprint, ...] = ()
+    """The GPUs as they were before the launch."""
     pair: str | None = None
     """The id of the trial measured in turns with this one, round by round."""
 
