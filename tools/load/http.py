@@ -1,16 +1,14 @@
-"""A minimal HTTP/1.1 client: as little as possible between the socket and the clock."""
+"""A minimal HTTP/1.1 client: addresses, requests, and a whole response where no time counts."""
 
 import asyncio
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import cast
 from urllib.parse import urlsplit
 
 from knowledge.errors import BadInput
-from tools.load.parser import BadResponseError, Receiver, ResponseParser
+from tools.load.connection import Connection, Stamps, open_connection
 
 CONNECT_TIMEOUT_S = 10.0
 _URL_HINT = "Нужен адрес вида http://127.0.0.1:8000"
@@ -77,82 +75,13 @@ def render(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection, one exchange at a time. The clock is read in data_received."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._parser: ResponseParser | None = None
-        self._receiver: Receiver | None = None
-        self._closed_cleanly = False
-        self.exchanges = 0
-
-    @classmethod
-    async def open(cls, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> "Connection":
-        """Connect. Raises OSError (refused, unknown host, TLS) or TimeoutError."""
-        context = _tls() if address.secure else None
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(timeout_s):
-            _, connection = await loop.create_connection(
-                cls, address.host, address.port, ssl=context
-            )
-        return connection
-
-    @property
-    def reusable(self) -> bool:
-        """Idle, open, and the last response was complete."""
-        idle = self._parser is None or (self._parser.ended and self._parser.keep_alive)
-        return idle and self._transport is not None and not self._transport.is_closing()
-
-    @property
-    def stale(self) -> bool:
-        """A kept connection that the server closed in good order before it saw the request."""
-        unanswered = self._parser is not None and not self._parser.begun
-        return self._closed_cleanly and unanswered and self.exchanges > 1
-
-    def send(self, request: bytes, receiver: Receiver) -> float:
-        """Write a request and return when, in seconds of time.perf_counter."""
-        assert self._transport is not None
-        self._parser = ResponseParser(receiver)
-        self._receiver = receiver
-        self.exchanges += 1
-        now = time.perf_counter()
-        self._transport.write(request)
-        return now
-
-    def close(self) -> None:
-        """Drop the connection at once; a response under way is not reported as lost."""
-        self._receiver = None
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not isinstance: uvloop's transports are no subclasses of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        now = time.perf_counter()
-        parser, receiver = self._parser, self._receiver
-        if parser is None or receiver is None or parser.ended:
-            self.close()  # nobody asked
-            return
-        try:
-            parser.feed(now, data)
-        except BadResponseError:
-            self.close()
-            receiver.lost(now, "malformed")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        now = time.perf_counter()
-        parser, receiver = self._parser, self._receiver
-        self._receiver = None
-        if parser is None or receiver is None or parser.ended:
-            return
-        self._closed_cleanly = exc is None
-        if exc is None:
-            parser.eof(now)
-        else:
-            receiver.lost(now, "reset")
+async def connect(
+    address: Address, timeout_s: float = CONNECT_TIMEOUT_S, stamps: Stamps | None = None
+) -> Connection:
+    """Connect. Raises OSError (refused, unknown host, TLS) or TimeoutError."""
+    tls = _tls() if address.secure else None
+    async with asyncio.timeout(timeout_s):
+        return await open_connection(address.host, address.port, stamps=stamps, tls=tls)
 
 
 @dataclass
@@ -195,7 +124,7 @@ async def fetch(
     address = parse_url(base_url)
     request = render(address, method, path, body, api_key)
     async with asyncio.timeout(timeout_s):
-        connection = await Connection.open(address, timeout_s)
+        connection = await connect(address, timeout_s)
         try:
             response = Response()
             connection.send(request, response)

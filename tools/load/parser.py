@@ -30,9 +30,11 @@ class ResponseParser:
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self._state = self._head
+        # Functions, not bound methods: those would be a cycle, and during a round nobody collects.
+        self._state = ResponseParser._head
         self._rest = b""
         self._left = 0
+        self._at_chunk = False
         self.begun = False
         self.ended = False
         self.keep_alive = True
@@ -41,9 +43,11 @@ class ResponseParser:
         """Pass on what the bytes complete. Raises BadResponseError."""
         self.begun = True
         buffer = self._rest + data if self._rest else data
-        position = 0
-        while position < len(buffer) and not self.ended:
-            after = self._state(now, buffer, position)
+        position, size = 0, len(buffer)
+        while position < size and not self.ended:
+            after = self._whole_chunk(now, buffer, position) if self._at_chunk else _MORE
+            if after == _MORE:
+                after = self._state(self, now, buffer, position)
             if after == _MORE:
                 break
             position = after
@@ -55,7 +59,7 @@ class ResponseParser:
         """The server closed: the end of a body without length, otherwise a loss."""
         if self.ended:
             return
-        if self._state == self._until_close:
+        if self._state is ResponseParser._until_close:
             self._end(now)
         else:
             self._receiver.lost(now, "reset")
@@ -81,17 +85,17 @@ class ResponseParser:
 
     def _choose_body(self, now: float, status: int, headers: Mapping[str, str]) -> None:
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            self._state = self._chunk_size
+            self._state, self._at_chunk = ResponseParser._chunk_size, True
         elif status in (204, 304) or headers.get("content-length") == "0":
             self._end(now)
         elif "content-length" in headers:
             if not headers["content-length"].isdecimal():
                 raise BadResponseError("bad length")
             self._left = int(headers["content-length"])
-            self._state = self._sized
+            self._state = ResponseParser._sized
         else:
             self.keep_alive = False
-            self._state = self._until_close
+            self._state = ResponseParser._until_close
 
     def _sized(self, now: float, buffer: bytes, position: int) -> int:
         piece = buffer[position : position + self._left]
@@ -105,6 +109,19 @@ class ResponseParser:
         self._receiver.body(now, buffer[position:])
         return len(buffer)
 
+    def _whole_chunk(self, now: float, buffer: bytes, position: int) -> int:
+        """The usual case in one step: a chunk that is all there. Anything else is left alone."""
+        end = buffer.find(b"\r\n", position, position + 12)
+        try:
+            size = int(buffer[position:end], 16) if end > 0 else 0
+        except ValueError:
+            return _MORE
+        after = end + 2 + size
+        if size <= 0 or buffer[after : after + 2] != b"\r\n":
+            return _MORE
+        self._receiver.body(now, buffer[end + 2 : after])
+        return after + 2
+
     def _chunk_size(self, now: float, buffer: bytes, position: int) -> int:
         end = buffer.find(b"\r\n", position)
         if end < 0:
@@ -116,14 +133,15 @@ class ResponseParser:
             raise BadResponseError("bad chunk size") from error
         if self._left < 0:
             raise BadResponseError("bad chunk size")
-        self._state = self._chunk_data if self._left else self._trailer
+        self._state = ResponseParser._chunk_data if self._left else ResponseParser._trailer
+        self._at_chunk = False
         return end + 2
 
     def _chunk_data(self, now: float, buffer: bytes, position: int) -> int:
         piece = buffer[position : position + self._left]
         self._left -= len(piece)
         if not self._left:
-            self._state = self._chunk_end
+            self._state = ResponseParser._chunk_end
         self._receiver.body(now, piece)
         return position + len(piece)
 
@@ -132,7 +150,7 @@ class ResponseParser:
             return _MORE
         if buffer[position : position + 2] != b"\r\n":
             raise BadResponseError("chunk without end")
-        self._state = self._chunk_size
+        self._state, self._at_chunk = ResponseParser._chunk_size, True
         return position + 2
 
     def _trailer(self, now: float, buffer: bytes, position: int) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 from knowledge.errors import BadWorkload
 from knowledge.types import Workload
 from tools.load.corpus import PROMPT_PART, load_text
+from tools.load.lengths import draw
 from tools.load.tokenizer import Tokenizer
 from tools.load.trace import Message, TraceRow, load_trace, trace_sha256
 
@@ -34,6 +35,30 @@ class Prompt:
     output_tokens: int
     arrival_s: float | None = None
     messages: tuple[Message, ...] | None = None
+    turns: tuple["Turn", ...] = ()
+    """What follows in the same conversation."""
+
+    def followed_by(self, turn: "Turn", answer: str, answer_tokens: int | None) -> "Prompt":
+        """The next request: all that was said, and the turn. Its length is reckoned up."""
+        before = self.messages or ({"role": "user", "content": self.text},)
+        messages = (
+            *before,
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": turn.text},
+        )
+        length = self.input_tokens + (answer_tokens or 0) + turn.tokens
+        text = f"{self.text}{answer}\n\n{turn.text}"
+        return Prompt(text, length, turn.output_tokens, messages=messages)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One later request of a conversation: what it adds, and the pause before it."""
+
+    text: str
+    tokens: int
+    output_tokens: int
+    think_s: float
 
 
 class PromptSource:
@@ -45,14 +70,18 @@ class PromptSource:
 
     def __init__(self, workload: Workload, tokenizer: Tokenizer | None, seed: int) -> None:
         self.tokenizer = tokenizer
+        self.traced = workload.trace_path is not None
+        """The user's own requests, to be sent as they stand."""
         self._ready: deque[Prompt] = deque()
         self._stream = (
-            _traced(workload, workload.trace_path, tokenizer)
+            _traced(workload, workload.trace_path, tokenizer, seed)
             if workload.trace_path
             else _synthetic(workload, tokenizer, seed)
         )
         self.requests_per_s: float | None = None
         """Pace of the last round; the generator notes it to know how many to prepare."""
+        self.processes = 1
+        """How many the generator should use next; it notes when a core was full."""
 
     def next(self) -> Prompt:
         return self._ready.popleft() if self._ready else next(self._stream)
@@ -68,25 +97,61 @@ class PromptSource:
         return len(self._ready) >= count
 
 
-def _traced(workload: Workload, path: str, tokenizer: Tokenizer | None) -> Iterator[Prompt]:
+def _traced(
+    workload: Workload, path: str, tokenizer: Tokenizer | None, seed: int
+) -> Iterator[Prompt]:
     rows = load_trace(path)
     if workload.trace_sha256 not in (None, trace_sha256(path)):
         raise BadWorkload(
             f"файл нагрузки изменился с начала сессии: {path}", "Начните новую сессию"
         )
-    return _replay(rows, tokenizer)
+    if rows[0].text:
+        return _replay(rows, tokenizer)
+    return _invented(rows, tokenizer, random.Random(seed), random_text=workload.text == "random")
+
+
+def _invented(
+    rows: tuple[TraceRow, ...], tokenizer: Tokenizer | None, rng: random.Random, random_text: bool
+) -> Iterator[Prompt]:
+    """Text for rows of lengths only: no two begin alike, except where their blocks are equal."""
+    passages: Passages = RandomTokens(tokenizer) if random_text else NaturalText(tokenizer)
+    heads = _heads(passages.words, rng)
+    blocks: dict[tuple[int, int], str] = {}
+    lap = 0
+    while True:
+        for row, arrival in zip(rows, _moments(rows, lap), strict=True):
+            length = row.input_tokens or 1
+            start = "" if row.blocks else next(heads)
+            for block in row.blocks[: length // row.block_tokens]:
+                # In another lap the block is other text: no lap is answered from a cache.
+                if (lap, block) not in blocks:
+                    own = random.Random(f"{lap}/{block}")
+                    blocks[lap, block] = _fit(passages, "", row.block_tokens, own, tokenizer)[0]
+                start += blocks[lap, block] + "\n"
+            text, tokens = _fit(
+                passages, start + next(heads) if row.blocks else start, length, rng, tokenizer
+            )
+            yield Prompt(text, tokens, row.output_tokens, arrival)
+        blocks.clear()
+        lap += 1
+
+
+def _moments(rows: tuple[TraceRow, ...], lap: int) -> list[float | None]:
+    """Arrival times go on growing by the trace's span and one mean gap."""
+    span = (rows[-1].arrival_s or 0) - (rows[0].arrival_s or 0)
+    span += span / (len(rows) - 1) if len(rows) > 1 else 1.0
+    return [None if row.arrival_s is None else row.arrival_s + lap * span for row in rows]
 
 
 def _replay(rows: tuple[TraceRow, ...], tokenizer: Tokenizer | None) -> Iterator[Prompt]:
-    """Rows again and again; arrival times go on growing by the trace's span and one mean gap."""
+    """Rows again and again."""
     lengths = [_length(row.text, tokenizer) for row in rows]
-    span = (rows[-1].arrival_s or 0) - (rows[0].arrival_s or 0)
-    span += span / (len(rows) - 1) if len(rows) > 1 else 1.0
+    outputs = [_length(row.answer, tokenizer) if row.answer else row.output_tokens for row in rows]
     lap = 0
     while True:
-        for row, length in zip(rows, lengths, strict=True):
-            arrival = None if row.arrival_s is None else row.arrival_s + lap * span
-            yield Prompt(row.text, length, row.output_tokens, arrival, row.messages)
+        moments = _moments(rows, lap)
+        for row, length, output, arrival in zip(rows, lengths, outputs, moments, strict=True):
+            yield Prompt(row.text, length, output, arrival, row.messages)
         lap += 1
 
 
@@ -110,14 +175,37 @@ def _generate(
 ) -> Iterator[Prompt]:
     natural = workload.text == "natural"
     passages: Passages = NaturalText(tokenizer) if natural else RandomTokens(tokenizer)
-    shared, prefix = workload.shared_prefix_tokens, ""
-    if shared:
-        prefix = _fit(passages, "", shared, rng, tokenizer)[0] + "\n\n"
-    for head in _heads(passages.words, rng):
-        wanted = rng.randint(workload.input_tokens.low, workload.input_tokens.high)
-        output = rng.randint(workload.output_tokens.low, workload.output_tokens.high)
+    shared, heads = workload.shared_prefix_tokens, _heads(passages.words, rng)
+    prefixes = [
+        _fit(passages, next(heads) if i else "", shared, rng, tokenizer)[0] + "\n\n"
+        for i in range(workload.shared_prefixes if shared else 0)
+    ]
+    plain = workload.shared_prefix_share == 1 and len(prefixes) <= 1
+    for head in heads:
+        wanted = draw(workload.input_tokens, rng)
+        output = draw(workload.output_tokens, rng)
+        prefix = prefixes[0] if prefixes else ""
+        if prefixes and not plain:
+            carries = rng.random() < workload.shared_prefix_share
+            prefix = rng.choice(prefixes) if carries else ""
         text, length = _fit(passages, prefix + head, wanted, rng, tokenizer)
-        yield Prompt(text, length, output)
+        turns = _turns(workload, passages, rng, tokenizer) if workload.conversation else ()
+        yield Prompt(text, length, output, turns=turns)
+
+
+def _turns(
+    workload: Workload, passages: "Passages", rng: random.Random, tokenizer: Tokenizer | None
+) -> tuple[Turn, ...]:
+    """The later requests of one conversation."""
+    conversation = workload.conversation
+    assert conversation is not None
+    found = []
+    for _ in range(draw(conversation.turns, rng) - 1):
+        added = draw(conversation.added_tokens, rng)
+        text, tokens = _fit(passages, "", added, rng, tokenizer)
+        think = rng.expovariate(1 / conversation.think_s) if conversation.think_s else 0.0
+        found.append(Turn(text, tokens, draw(workload.output_tokens, rng), think))
+    return tuple(found)
 
 
 def _fit(

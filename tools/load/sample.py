@@ -23,6 +23,23 @@ class Sent:
     intended: float
 
 
+@dataclass(frozen=True)
+class Recount:
+    """Output tokens of one answer three ways: the server's word, its text counted, its chunks."""
+
+    claimed: int
+    counted: int
+    chunks: int
+
+
+def recount(answer: Stream, tokenizer: Tokenizer | None) -> Recount | None:
+    """What the model's tokenizer makes of the text; None where there is nothing to compare."""
+    if tokenizer is None or answer.error or not answer.output_tokens:
+        return None
+    counted = len(tokenizer.encode(answer.text))
+    return Recount(answer.output_tokens, counted, len(answer.chunks))
+
+
 def to_sample(sent: Sent, answer: Stream, tokenizer: Tokenizer | None) -> RequestSample:
     """One RequestSample; its times count from the round's origin."""
     counts = tokens_per_chunk(answer.chunks, answer.output_tokens, tokenizer)

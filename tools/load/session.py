@@ -5,7 +5,8 @@ import time
 
 from knowledge.errors import BadInput
 from knowledge.types import Workload
-from tools.load.http import CONNECT_TIMEOUT_S, Connection, parse_url, render
+from tools.load.connection import Connection, Stamps
+from tools.load.http import CONNECT_TIMEOUT_S, connect, parse_url, render
 from tools.load.prompts import Prompt
 from tools.load.stream import Stream
 from tools.load.target import Target
@@ -22,17 +23,20 @@ class Session:
 
     def __init__(self, target: Target, workload: Workload) -> None:
         self._target = target
-        self._workload = workload
+        self.workload = workload
         self._address = parse_url(target.base_url)
+        self._protocol = target.protocol
+        self._path = target.path
         self._render(b"{}")  # a key that no header can hold is found now, not in every request
         self._idle: list[Connection] = []
         self._open: dict[Stream, Connection] = {}
+        self.stamps = Stamps()
         self.stop_at = self.cut_at = float("inf")
 
     async def connect(self, count: int) -> None:
         """Open `count` connections. Raises BadInput when not even the first can be had."""
         try:
-            self._idle.append(await Connection.open(self._address))
+            self._idle.append(await connect(self._address, stamps=self.stamps))
         except (OSError, TimeoutError) as error:
             raise BadInput(
                 f"сервер не отвечает: {self._address}", "Проверьте адрес и запущен ли сервер"
@@ -40,16 +44,25 @@ class Session:
         for first in range(1, count, _CONNECT_AT_ONCE):
             batch = range(first, min(first + _CONNECT_AT_ONCE, count))
             opened = await asyncio.gather(
-                *(Connection.open(self._address) for _ in batch), return_exceptions=True
+                *(connect(self._address, stamps=self.stamps) for _ in batch), return_exceptions=True
             )
             self._idle += [c for c in opened if isinstance(c, Connection)]
+
+    @property
+    def waiting(self) -> int:
+        """Requests under way that have no token yet."""
+        return sum(not answer.chunks for answer in self._open)
+
+    def unsent(self) -> Stream:
+        """An answer to what was never sent."""
+        return Stream(self._protocol.read)
 
     async def ask(self, prompt: Prompt) -> Stream:
         """One answer, good or bad. Sends again on a stale connection or with fewer fields."""
         dialect, retried = self._target.dialect, False
         level = dialect.level
         while True:
-            body = self._target.body(prompt, self._workload, level)
+            body = self._target.body(prompt, self.workload, level)
             answer, stale = await self._exchange(body, fresh=retried)
             if answer.status == 200:
                 dialect.accept(level)
@@ -58,14 +71,18 @@ class Session:
             if stale and not retried:
                 retried = True
                 continue
-            fewer = dialect.after_refusal(level) if answer.status in _REFUSED else None
+            fewer = (
+                dialect.after_refusal(level, self._protocol.levels)
+                if answer.status in _REFUSED
+                else None
+            )
             if fewer is None:
                 return answer
             level = fewer
 
     async def _exchange(self, body: bytes, *, fresh: bool) -> tuple[Stream, bool]:
         """The answer, and whether a kept connection had only been closed by the server."""
-        answer, request = Stream(), self._render(body)
+        answer, request = self.unsent(), self._render(body)
         answer.sent = time.perf_counter()
         try:
             connection = await self._connection(fresh=fresh)
@@ -76,7 +93,7 @@ class Session:
             self._idle.append(connection)
             answer.fail(time.perf_counter(), "cut")
             return answer, False
-        answer.sent = answer.heard = connection.send(request, answer)
+        answer.sent = connection.send(request, answer)
         self._open[answer] = connection
         await answer.done
         del self._open[answer]
@@ -90,8 +107,7 @@ class Session:
         return answer, stale
 
     def _render(self, body: bytes) -> bytes:
-        target = self._target
-        return render(self._address, "POST", target.path, body, target.api_key)
+        return render(self._address, "POST", self._path, body, self._target.api_key)
 
     async def _connection(self, *, fresh: bool) -> Connection:
         while self._idle and not fresh:
@@ -100,7 +116,7 @@ class Session:
                 return connection
             connection.close()
         left = max(0.0, self.cut_at - time.perf_counter())
-        return await Connection.open(self._address, min(CONNECT_TIMEOUT_S, left))
+        return await connect(self._address, min(CONNECT_TIMEOUT_S, left), self.stamps)
 
     def cut(self) -> None:
         """End everything that is under way with the error "cut", and let nothing follow.
@@ -118,8 +134,8 @@ class Session:
         while True:
             await asyncio.sleep(min(1.0, silence_s / 4))
             now = time.perf_counter()
-            for answer in self._open:
-                if now - answer.heard > silence_s:
+            for answer, connection in self._open.items():
+                if now - connection.heard > silence_s:
                     answer.fail(now, "timeout")
 
     async def close(self) -> None:

@@ -9,6 +9,11 @@ class EventSplitter:
         self._data: list[bytes] = []
         self._name = b""
 
+    @property
+    def empty(self) -> bool:
+        """Nothing half read is waiting."""
+        return not (self._tail or self._data or self._name)
+
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
         events: list[tuple[bytes, bytes]] = []
         lines = (self._tail + data if self._tail else data).split(b"\n")

@@ -1,7 +1,7 @@
 """One streamed answer as it comes in: chunks with their times, usage, and what went wrong."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -11,33 +11,37 @@ from tools.load.tokens import Chunk
 
 _KEPT_BODY_BYTES = 65_536
 _KEPT_MESSAGE = 200
-_TEXT_FIELDS = ("content", "reasoning_content", "reasoning")
+
+Reader = Callable[[dict[str, Any], float, "Stream"], None]
+"""A protocol's reading of one event: what it says goes into the stream by `add` and the fields."""
 
 
 class Stream:
     """Receives one response. `done` is set once, with the end or with the first error."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Reader) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = 0
         self.error: str | None = None
         self.retry_after_s: float | None = None
         self.chunks: list[Chunk] = []
+        self.counted = 0
+        """Output tokens so far by the server's own running count."""
         self.finish_reason: str | None = None
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
+        self.complete = False
+        """The protocol's end mark came."""
         self.sent = 0.0
-        self.heard = 0.0
-        """When the last byte came, to tell a silent server from a slow one."""
         self.ended = 0.0
+        self._read = read
         self._splitter = EventSplitter()
         self._plain: bytearray | None = None
-        self._complete = False
 
     # Receiver
 
     def head(self, now: float, status: int, headers: Mapping[str, str]) -> None:
-        self.status, self.heard = status, now
+        self.status = status
         if status != 200:
             seconds = headers.get("retry-after", "")
             self.retry_after_s = float(seconds) if seconds.isdecimal() else None
@@ -45,9 +49,16 @@ class Stream:
             self._plain = bytearray()
 
     def body(self, now: float, data: bytes) -> None:
-        self.heard = now
         if self._plain is not None:
             self._plain += data[: _KEPT_BODY_BYTES - len(self._plain)]
+            return
+        if (
+            data.startswith(b"data: {")
+            and data.endswith(b"}\n\n")
+            and self._splitter.empty
+            and data.count(b"\n") == 2
+        ):
+            self._event(now, b"", data[6:-2])  # the usual case: one whole event
             return
         for name, payload in self._splitter.feed(data):
             self._event(now, name, payload)
@@ -58,12 +69,23 @@ class Stream:
             return
         for name, payload in self._splitter.flush():
             self._event(now, name, payload)
-        if not (self._complete or self.finish_reason):
+        if not (self.complete or self.finish_reason):
             self.fail(now, "truncated")
         self._finish(now)
 
     def lost(self, now: float, reason: str) -> None:
         self.fail(now, reason)
+
+    # What a protocol says
+
+    def add(self, now: float, text: str, counted: int | None) -> None:
+        """A piece of output. Without text it is one only if the running count went up."""
+        if type(text) is not str:
+            raise TypeError("text is no string")
+        if text or (counted is not None and counted > self.counted):
+            self.chunks.append(Chunk(now, text, counted))
+        if counted is not None:
+            self.counted = self.output_tokens = counted
 
     # What the generator asks for
 
@@ -92,55 +114,25 @@ class Stream:
         return "malformed" if message is None else f"in-stream: {message}"
 
     def _event(self, now: float, name: bytes, payload: bytes) -> None:
-        if self.done.done() or self._complete:
+        if self.complete or self.done.done():
             return
         if payload == b"[DONE]":
-            self._complete = True
+            self.complete = True
             return
         try:
             event = orjson.loads(payload)
+            if name != b"error" and "error" not in event and event.get("object") != "error":
+                self._read(event, now, self)
+                return
             message = _error_message(event)
             if message is None and name == b"error":
                 message = _shorten(payload.decode("utf-8", "replace"))
-            if message is not None:
-                self.fail(now, f"in-stream: {message}")
+            if message is None:
+                self._read(event, now, self)  # "error": null
             else:
-                self._read(now, event)
+                self.fail(now, f"in-stream: {message}")
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             self.fail(now, "malformed")
-
-    def _read(self, now: float, event: dict[str, Any]) -> None:
-        usage = event.get("usage")
-        counted: int | None = None
-        if usage is not None:
-            counted = int(usage["completion_tokens"])
-            self.input_tokens = int(usage.get("prompt_tokens") or 0) or self.input_tokens
-        choices = event["choices"]
-        if not choices:  # the last event: usage alone
-            self.output_tokens = counted if counted is not None else self.output_tokens
-            return
-        choice = choices[0]
-        self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        delta = choice.get("delta")
-        text = choice.get("text") or "" if delta is None else _delta_text(delta)
-        if not isinstance(text, str):
-            raise TypeError("text is no string")
-        if not text and delta is not None and delta.get("role"):
-            return  # opens the answer, carries no token
-        before = self.chunks[-1].counted if self.chunks else 0
-        if text or (counted is not None and counted > (before or 0)):
-            self.chunks.append(Chunk(now, text, counted))
-        if counted is not None:
-            self.output_tokens = counted
-
-
-def _delta_text(delta: dict[str, Any]) -> str:
-    """Everything that is output: the answer, the reasoning, calls of tools."""
-    text = "".join(delta.get(field) or "" for field in _TEXT_FIELDS)
-    for call in delta.get("tool_calls") or ():
-        function = call.get("function") or {}
-        text += (function.get("name") or "") + (function.get("arguments") or "")
-    return text
 
 
 def _error_message(event: dict[str, Any]) -> str | None:

@@ -1,14 +1,18 @@
-"""What is measured, and how its dialect of the OpenAI API is spoken."""
+"""What is measured, and how its dialect is spoken."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import orjson
 
 from knowledge.types import Workload
 from tools.load.prompts import Prompt
 
-FULL, NO_CONTINUOUS_USAGE, NO_IGNORE_EOS, BARE = range(4)
+if TYPE_CHECKING:
+    from tools.load.protocols import Protocol
+
+FULL, NO_CONTINUOUS_USAGE, NO_IGNORE_EOS, BARE = range(LEVELS := 4)
+"""What an OpenAI body leaves out; other protocols have fewer levels."""
 
 
 @dataclass
@@ -23,49 +27,42 @@ class Dialect:
         if not self.proved or level < self.level:
             self.level, self.proved = level, True
 
-    def after_refusal(self, level: int) -> int | None:
+    def after_refusal(self, level: int, levels: int = LEVELS) -> int | None:
         """With which level to send a refused request again; None when it is itself at fault."""
-        if level == BARE or (self.proved and level >= self.level):
+        if level == levels - 1 or (self.proved and level >= self.level):
             return None
         return max(level + 1, self.level)
 
 
 @dataclass(frozen=True)
 class Target:
-    """One OpenAI-compatible server and model. The key is kept out of repr and of errors."""
+    """One server and model. The key is kept out of repr and of errors."""
 
     base_url: str
     model: str
-    endpoint: Literal["completions", "chat"] = "completions"
+    endpoint: str = "completions"
+    """The name of a protocol."""
     api_key: str | None = field(default=None, repr=False)
     extra: dict[str, object] = field(default_factory=dict)
     """Merged into every request's body; None removes a field."""
     dialect: Dialect = field(default_factory=Dialect, repr=False, compare=False)
 
     @property
+    def protocol(self) -> "Protocol":
+        """How the endpoint is spoken to. Raises BadInput where nobody knows it."""
+        from tools.load.protocols import load
+
+        return load(self.endpoint)
+
+    @property
     def path(self) -> str:
-        return "/v1/chat/completions" if self.endpoint == "chat" else "/v1/completions"
+        return self.protocol.path(self.model)
 
     def body(self, prompt: Prompt, workload: Workload, level: int) -> bytes:
         """The JSON of one request, with the optional fields of a dialect level."""
-        fields: dict[str, object] = {
-            "model": self.model,
-            "max_tokens": prompt.output_tokens,
-            "temperature": 0,
-            "stream": True,
-        }
-        if self.endpoint == "chat":
-            messages = prompt.messages or ({"role": "user", "content": prompt.text},)
-            fields["messages"] = list(messages)
-        else:
-            fields["prompt"] = prompt.text
-        if level < BARE:
-            options: dict[str, object] = {"include_usage": True}
-            if level < NO_CONTINUOUS_USAGE:
-                options["continuous_usage_stats"] = True
-            fields["stream_options"] = options
-        if level < NO_IGNORE_EOS and workload.ignore_eos:
-            fields["ignore_eos"] = True
+        from tools.load.protocols import Ask
+
+        fields = self.protocol.body(Ask(self.model, prompt, workload.ignore_eos, level))
         return orjson.dumps({k: v for k, v in (fields | self.extra).items() if v is not None})
 
     def redact(self, text: str) -> str:

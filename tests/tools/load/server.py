@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 WORDS = ("the", " server", " sends", " naïve", " текст", " 🙂", " and", " more")
@@ -32,6 +32,16 @@ class Script:
     accepts: frozenset[str] | None = None
     stream_options: frozenset[str] = frozenset({"include_usage", "continuous_usage_stats"})
     close_after_answer: bool = False
+    own_text: bool = False
+    """Every prompt has an answer of its own; else all answers are the same, as from a cache."""
+    stops_at: int | None = None
+    """Ends early, as if an end of text had come."""
+    burst: bool = False
+    """Keeps all text back until the last token is due."""
+    claims: float = 1.0
+    """What usage says, as a multiple of the truth."""
+    fault_every: int = 1
+    """Only every so many-th request has the fault or the status."""
     drops_second: bool = False
     """Closes in good order when a connection is used again, as an idle timeout does in a race."""
 
@@ -129,6 +139,8 @@ class ExactServer:
 
     async def _answer(self, writer: asyncio.StreamWriter, served: Served) -> None:
         script = self.script
+        if (len(self.log) - 1) % script.fault_every:
+            script = replace(script, fault=None, status=None)
         options = served.body.get("stream_options") or {}
         assert isinstance(options, dict)
         unknown = set() if script.accepts is None else set(served.body) - script.accepts
@@ -161,6 +173,9 @@ class _Answer:
 
     async def run(self) -> None:
         script, total = self.script, int(str(self.served.body["max_tokens"]))
+        total = min(total, script.stops_at or total)
+        own = random.Random(str(self.served.body.get("prompt")))
+        words = own.sample(WORDS, len(WORDS)) if script.own_text else WORDS
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
         if script.framing == "chunked":
             head += "Transfer-Encoding: chunked\r\n"
@@ -171,16 +186,17 @@ class _Answer:
         while produced < total or script.fault == "drip":
             produced = min(produced + script.per_chunk, max(total, produced + 1))
             fresh = produced - sum(n for _, n in self.served.sent)
-            due = self.served.received + script.ttft_s + script.itl_s * (produced - fresh)
+            step = total if script.burst else produced - fresh
+            due = self.served.received + script.ttft_s + script.itl_s * step
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            text = "".join(WORDS[i % len(WORDS)] for i in range(produced - fresh, produced))
+            text = "".join(words[i % len(words)] for i in range(produced - fresh, produced))
             self.served.sent.append((time.perf_counter(), fresh))
             self.served.text += text
             await self._event(self._choice({"content": text}, produced, produced >= total))
             if script.fault and produced >= script.fault_after and await self._fault():
                 return
         if self.final:
-            await self._event({"choices": [], "usage": _usage(produced)})
+            await self._event({"choices": [], "usage": self._usage(produced)})
         await self._write(b"data: [DONE]\n\n")
         if script.framing == "chunked":
             self.writer.write(b"0\r\n\r\n")
@@ -208,10 +224,16 @@ class _Answer:
     def _choice(
         self, delta: dict[str, str], produced: int, last: bool = False
     ) -> dict[str, object]:
-        choice: dict[str, object] = {"index": 0, "finish_reason": "length" if last else None}
+        reason = "stop" if self.script.stops_at else "length"
+        choice: dict[str, object] = {"index": 0, "finish_reason": reason if last else None}
         choice |= {"delta": delta} if self.chat else {"text": delta["content"]}
         event: dict[str, object] = {"choices": [choice]}
-        return event | ({"usage": _usage(produced)} if self.continuous else {})
+        return event | ({"usage": self._usage(produced)} if self.continuous else {})
+
+    def _usage(self, tokens: int) -> dict[str, int]:
+        asked = self.served.body.get("prompt")
+        prompt = len(str(asked).split()) if self.script.own_text else 7
+        return _usage(round(self.script.claims * tokens), prompt)
 
     async def _event(self, event: dict[str, object]) -> None:
         data = json.dumps(event, ensure_ascii=False)
@@ -230,8 +252,8 @@ class _Answer:
             await asyncio.sleep(0)
 
 
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
+def _usage(tokens: int, prompt: int = 7) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
 
 
 async def _plain(

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from knowledge.types import ClosedLoop, RequestSample, Workload
+from knowledge.measure import summarize
+from knowledge.types import ClosedLoop, Metric, RequestSample, Workload
 from tests.tools.load.server import ExactServer, Script
 from tools.load.generator import run_round
 from tools.load.prompts import PromptSource
@@ -120,3 +121,27 @@ async def test_garbage_collection_is_off_in_the_round_and_on_after_it(
     assert not any(seen)
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(ttft_s=0.01, itl_s=0.001, status=503, fault_every=2),
+        Script(ttft_s=0.01, itl_s=0.001, fault="reset", fault_every=2),
+        Script(ttft_s=0.01, itl_s=0.001, fault="malformed", fault_every=2),
+        Script(ttft_s=0.01, itl_s=0.001, fault="half-open", fault_every=2),
+    ],
+)
+async def test_faults_are_counted_and_never_averaged_into_latency(
+    workload: Callable[..., Workload], script: Script
+) -> None:
+    samples, _ = await samples_of(script, workload(), duration_s=0.5, silence_timeout_s=0.1)
+    bad = [s for s in samples if s.error and s.error != "cut"]
+    good = [s for s in samples if s.ok]
+    assert bad
+    assert good
+    measured = summarize(samples, round_s=0.5, slos=(), seed=0)
+    assert measured.failed_requests == len(bad)
+    assert measured.metrics[Metric.ERROR_RATE].value > 0.05
+    slowest_ms = max(1000 * (s.last_token_s - s.intended_s) for s in good if s.last_token_s)
+    assert measured.metrics[Metric.E2E_P99_MS].value <= slowest_ms + 1e-6

@@ -1,0 +1,41 @@
+"""Triton's generate extension, POST /v2/models/MODEL/generate_stream (TensorRT-LLM and vLLM)."""
+
+from typing import Any
+from urllib.parse import quote
+
+from tools.load.protocols.base import Ask
+from tools.load.stream import Stream
+
+
+class Triton:
+    """Sends no counts and no end mark: tokens are counted by the model's tokenizer, and a stream
+    that the server closes in good order is complete. The first form is the TensorRT-LLM back end's,
+    the second the vLLM back end's."""
+
+    name = "triton"
+    title = "Triton /generate_stream"
+    levels = 2
+
+    def path(self, model: str) -> str:
+        return f"/v2/models/{quote(model, safe='')}/generate_stream"
+
+    def body(self, ask: Ask) -> dict[str, object]:
+        length = ask.prompt.output_tokens
+        if ask.level == 0:
+            return {"text_input": ask.prompt.text, "max_tokens": length, "stream": True}
+        parameters: dict[str, object] = {
+            "stream": True,
+            "temperature": 0,
+            "max_tokens": length,
+            "exclude_input_in_output": True,
+        }
+        if ask.ignore_eos:
+            parameters["ignore_eos"] = True
+        return {"text_input": ask.prompt.text, "parameters": parameters}
+
+    def read(self, event: dict[str, Any], now: float, answer: Stream) -> None:
+        answer.add(now, event["text_output"], None)
+        answer.finish_reason = "end"  # perhaps; each event may be the last
+
+
+PROTOCOL = Triton()
