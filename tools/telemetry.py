@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from types import ModuleType, TracebackType
-from typing import Any, Self, TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import psutil
 
 from knowledge.types import Telemetry
+from tools._gpu_sampler import GpuSampler, held_down
 from tools._nvml import opened_nvml, visible_gpus
 
 _EVERY_S = 0.5
+_MOST_POINTS = 240
+"""A series is thinned to so many points: it is drawn, not computed with."""
 _LOOK_FOR_CHILDREN_EVERY = 4
 """Samples between two walks through the process table: each costs some milliseconds."""
 
@@ -29,14 +33,19 @@ class Sampler:
         self._tree: dict[int, psutil.Process] = {}
         self._cpu_percent: list[float] = []
         self._rss: list[int] = []
-        self._gpus: list[_Gpu] = []
+        self._gpus: list[GpuSampler] = []
+        self._series: dict[str, list[tuple[float, float]]] = {}
+        self._began: float | None = None
         self._open = ExitStack()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         nvml = self._open.enter_context(opened_nvml())
         if nvml:
-            self._gpus = [_Gpu(nvml, handle) for handle in visible_gpus(nvml, os.environ)]
+            handles = visible_gpus(nvml, os.environ)
+            self._gpus = self._gpus or [GpuSampler() for _ in handles]
+            for gpu, handle in zip(self._gpus, handles, strict=True):
+                gpu.open(nvml, handle)
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -56,15 +65,22 @@ class Sampler:
 
     def result(self) -> Telemetry:
         """Means and peaks; None for what was never seen. CPU: 100 % is one core kept busy."""
-        gpus = self._gpus
+        gpus = tuple(gpu.result() for gpu in self._gpus)
         return Telemetry(
             samples=len(self._rss),
             cpu_percent_mean=_mean(self._cpu_percent),
             rss_peak_bytes=max(self._rss, default=None),
-            gpu_util_percent_mean=_mean([value for gpu in gpus for value in gpu.util]),
-            gpu_memory_peak_bytes=_total([max(gpu.memory, default=None) for gpu in gpus]),
-            gpu_power_w_mean=_total([_mean(gpu.power_w) for gpu in gpus]),
+            gpu_util_percent_mean=_mean(_seen(gpu.util_percent_mean for gpu in gpus)),
+            gpu_memory_peak_bytes=_total([gpu.memory_peak_bytes for gpu in gpus]),
+            gpu_power_w_mean=_total([gpu.power_w_mean for gpu in gpus]),
             energy_j=_total([gpu.energy_j for gpu in gpus]),
+            gpus=gpus,
+            series={name: _thinned(points) for name, points in self._series.items()},
+            warnings=tuple(
+                f"GPU {number}: {reason}"
+                for number, gpu in enumerate(gpus)
+                for reason in held_down(gpu)
+            ),
         )
 
     async def _run(self) -> None:
@@ -88,10 +104,19 @@ class Sampler:
                 del self._tree[pid]
         if seen:
             self._rss.append(rss)
+            self._note("rss_bytes", rss)
             if len(self._rss) > 1:
                 self._cpu_percent.append(cpu)
-        for gpu in self._gpus:
+                self._note("cpu_percent", cpu)
+        for number, gpu in enumerate(self._gpus):
             gpu.sample()
+            for name, value in gpu.latest().items():
+                self._note(f"gpu{number}_{name}", value)
+
+    def _note(self, name: str, value: float) -> None:
+        now = time.monotonic()
+        self._began = self._began or now
+        self._series.setdefault(name, []).append((round(now - self._began, 2), float(value)))
 
     def _look(self) -> None:
         with contextlib.suppress(psutil.Error):
@@ -100,41 +125,17 @@ class Sampler:
                 self._tree.setdefault(process.pid, process)
 
 
-class _Gpu:
-    """Samples of one GPU. What a GPU does not report stays empty."""
-
-    def __init__(self, nvml: ModuleType, handle: Any) -> None:
-        self._nvml = nvml
-        self._handle = handle
-        self.util: list[float] = []
-        self.memory: list[int] = []
-        self.power_w: list[float] = []
-        self.energy_j: float | None = None
-        self._energy_before = self._energy_mj()
-
-    def sample(self) -> None:
-        nvml, gpu = self._nvml, self._handle
-        with contextlib.suppress(nvml.NVMLError):
-            self.memory.append(nvml.nvmlDeviceGetMemoryInfo(gpu, version=nvml.nvmlMemory_v2).used)
-        with contextlib.suppress(nvml.NVMLError):
-            self.util.append(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
-        with contextlib.suppress(nvml.NVMLError):
-            self.power_w.append(nvml.nvmlDeviceGetPowerUsage(gpu) / 1000)
-
-    def close(self) -> None:
-        after = self._energy_mj()
-        if after is not None and self._energy_before is not None:
-            self.energy_j = (after - self._energy_before) / 1000
-
-    def _energy_mj(self) -> int | None:
-        try:
-            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        except self._nvml.NVMLError:
-            return None
+def _thinned(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    step = -(-len(points) // _MOST_POINTS)
+    return tuple(points[:: max(1, step)])
 
 
 def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _seen(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _total(values: Sequence[_Number | None]) -> _Number | None:

@@ -4,13 +4,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from tools import telemetry
-from tools.telemetry import Sampler, _Gpu
+from tools.telemetry import Sampler
 
 BUSY_CHILD = (
     "import subprocess, sys, time\n"
@@ -53,48 +50,3 @@ async def test_a_process_that_is_gone_gives_no_samples() -> None:
     assert seen.samples == 0
     assert seen.rss_peak_bytes is None
     assert seen.cpu_percent_mean is None
-
-
-class FakeNvml:
-    """A GPU that draws 300 W and 40 J, and one handle that reports nothing of itself."""
-
-    class NVMLError(Exception):
-        pass
-
-    nvmlMemory_v2 = 2  # noqa: N815
-
-    def __init__(self) -> None:
-        self.energy_mj = 10_000
-
-    def __getattr__(self, name: str) -> Any:
-        answers = {
-            "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=7_000),
-            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=90),
-            "nvmlDeviceGetPowerUsage": 300_000,
-            "nvmlDeviceGetTotalEnergyConsumption": self.energy_mj,
-        }
-
-        def answer(handle: str, **_options: object) -> Any:
-            if handle == "silent":
-                raise self.NVMLError
-            return answers[name]
-
-        return answer
-
-
-def test_gpus_are_added_up_and_silent_ones_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    nvml = FakeNvml()
-    gpus = [_Gpu(nvml, handle) for handle in ("a", "b", "silent")]  # type: ignore[arg-type]
-    for gpu in gpus:
-        gpu.sample()
-    nvml.energy_mj += 40_000
-    for gpu in gpus:
-        gpu.close()
-    sampler = Sampler(1)
-    monkeypatch.setattr(sampler, "_gpus", gpus)
-    seen = sampler.result()
-    assert seen.gpu_memory_peak_bytes == 14_000
-    assert seen.gpu_util_percent_mean == 90
-    assert seen.gpu_power_w_mean == 600
-    assert seen.energy_j == 80
-    assert telemetry._total([None, None]) is None

@@ -1,0 +1,1 @@
+"""Profilers: one file each. They turn a running engine into a StepProfile."""
