@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from knowledge.errors import NoRoom, SetupFailed
+from tools import registered
 from tools._disk import free_disk_bytes
 from tools._locked import locked
 from tools.home import Home
 from tools.process import ServerProcess, clean_env
+from tools.registered import Environment
+
+__all__ = ["EnvSpec", "Environment", "PipStep", "ensure", "find"]
 
 Progress = Callable[[str], None]
 
@@ -62,18 +66,12 @@ class EnvSpec:
         return home.envs / f"{self.name}-{self.key}"
 
 
-@dataclass(frozen=True)
-class Environment:
-    """An environment that is ready for use."""
-
-    root: Path
-    python: Path
-    versions: dict[str, str]
-    """Installed version by distribution name (lower case, as normalized by PEP 503)."""
-
-
 def find(spec: EnvSpec, home: Home) -> Environment | None:
-    """The finished environment, or None."""
+    """The environment that the operator registered, else the finished one of ours, else None."""
+    return registered.find(spec.name, home) or _own(spec, home)
+
+
+def _own(spec: EnvSpec, home: Home) -> Environment | None:
     root = spec.root(home)
     python = _python(root)
     try:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from knowledge.errors import BadModel
+from knowledge.memory import weights_bytes
 from knowledge.model_facts import facts_from_config
 from knowledge.types import ModelSpec
 from tools import demo_model, gguf
@@ -26,11 +27,13 @@ async def resolve(
     home: Home,
     progress: Callable[[str], None],
     *,
+    dummy_weights: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> ModelSpec:
     """A folder, a .gguf file, a hub id that was downloaded before, or "demo". Raises BadModel.
 
-    "demo" and a .gguf file are converted to a normal checkpoint once and kept.
+    "demo" and a .gguf file are converted to a normal checkpoint once and kept. `dummy_weights`:
+    the folder is a shape, and its weights are random wherever it is served.
     """
     path = Path(name).expanduser()
     if name == demo_model.NAME and not path.exists():
@@ -43,10 +46,10 @@ async def resolve(
         folder, title = downloaded, name
     else:
         raise _not_a_model(name, path)
-    return await asyncio.to_thread(look_at, folder, title)
+    return await asyncio.to_thread(look_at, folder, title, dummy_weights)
 
 
-def look_at(folder: Path, name: str) -> ModelSpec:
+def look_at(folder: Path, name: str, dummy_weights: bool = False) -> ModelSpec:
     """Read the folder without loading the weights. Raises BadModel for what can't be served."""
     folder = folder.absolute()
     config_text = _required(folder, "config.json")
@@ -59,10 +62,19 @@ def look_at(folder: Path, name: str) -> ModelSpec:
     if not isinstance(config, dict):
         raise BadModel(f"Файл {folder / 'config.json'} — не объект JSON", "Скачайте его заново")
     tokenizer = _required(folder, "tokenizer.json")
-    files = weight_files(folder)
     digest = hashlib.sha256(config_text + tokenizer)
+    facts = facts_from_config(config)
+    if dummy_weights:
+        return ModelSpec(
+            name=name,
+            path=str(folder),
+            fingerprint=digest.hexdigest()[:16],
+            weights_bytes=weights_bytes(facts, facts.dtype),
+            facts=facts,
+            dummy_weights=True,
+        )
     total = 0
-    for file in files:
+    for file in weight_files(folder):
         header = read_header(file)
         digest.update(header + _sampled(file))
         total += file.stat().st_size - 8 - len(header)
@@ -71,7 +83,7 @@ def look_at(folder: Path, name: str) -> ModelSpec:
         path=str(folder),
         fingerprint=digest.hexdigest()[:16],
         weights_bytes=total,
-        facts=facts_from_config(config),
+        facts=facts,
     )
 
 
@@ -108,6 +120,11 @@ def _in_hub_cache(name: str, environ: Mapping[str, str]) -> Path | None:
         return None
     snapshot = repository / "snapshots" / revision
     return snapshot if snapshot.is_dir() else None
+
+
+def downloaded(name: str, *, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder of a hub id that was downloaded before; None for anything else."""
+    return _in_hub_cache(name, environ) if _HUB_ID.fullmatch(name) else None
 
 
 def _not_a_model(name: str, path: Path) -> BadModel:

@@ -34,7 +34,8 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
             f"В {folder} нет весов *.safetensors" + (f", есть {others[0]}" if others else ""),
             "Сохраните модель через save_pretrained(…, safe_serialization=True)"
             if others
-            else "Укажите папку, где лежат config.json, tokenizer.json и *.safetensors",
+            else "Укажите папку, где лежат config.json, tokenizer.json и *.safetensors; "
+            "скорость одной формы модели меряют с --dummy-weights",
         )
     return files
 

@@ -5,43 +5,59 @@ that the memory came back. It knows nothing of sessions; a resume or another mac
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from knowledge.errors import AdvisorError, ArtifactFailed, EngineFailed, QualityUnavailable
+from knowledge.errors import (
+    AdvisorError,
+    ArtifactFailed,
+    EngineFailed,
+    QualityUnavailable,
+    UnknownFlag,
+)
 from knowledge.measure import summarize
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
     Failure,
+    GpuFingerprint,
     Hardware,
     IntegrityResult,
     Launch,
+    Lengths,
     Measurement,
     QualityResult,
     RequestSample,
     Slo,
+    StepProfile,
     Telemetry,
     TrialResult,
     TrialSpec,
 )
-from tools import artifacts, engines, envs, quantizers
-from tools.engines.base import Engine
+from tools import artifacts, engines, envs, highest, quantizers
+from tools._nvml import fingerprints, not_free
+from tools.engines.base import Engine, Profilable
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, Target, Tokenizer, models, run_round, wait_ready
 from tools.process import ServerProcess, clean_env, free_port
+from tools.profilers import torch_profiler
 from tools.quality.integrity import check
 from tools.quality.logprobs import score
 from tools.telemetry import Sampler
 
 _MEMORY_SLACK_BYTES = 512 * 2**20
-_MEMORY_WAIT_S = 10.0
+_MEMORY_WAIT_S = {"cpu": 10.0, "cuda": 60.0}
+"""A driver takes its time to give back 75 GiB of a process that was killed."""
 _DRAIN_S = 60.0
 _LOG_LINES = 40
+_WARM_UP_TOKENS = 32
+_PROFILE_LEAD_S = 3.0
+_PROFILE_DEADLINE_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,7 @@ async def run_trials(
                     await arm.attempt(arm.measure(index))
         for arm in arms:
             await arm.attempt(arm.judge())
+            await arm.profile_steps()
     finally:
         for arm in arms:
             await arm.stop()
@@ -140,14 +157,19 @@ class _Arm:
     telemetry: Telemetry | None = None
     quality: QualityResult | None = None
     quality_skipped: str | None = None
+    profile: StepProfile | None = None
     integrity: IntegrityResult | None = None
     failure: Failure | None = None
+    highest_load: dict[str, float] | None = None
     free_before: int = 0
+    machine: tuple[GpuFingerprint, ...] = ()
+    busy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.engine = engines.load(self.spec.candidate.config.engine)
         self.log = self.world.logs / f"{self.spec.trial_id}.log"
         self.tokenizer = _tokenizer(Path(self.spec.model.path))
+        self.traces = self.world.logs / f"{self.spec.trial_id}-trace"
         self.prompts = PromptSource(self.spec.workload, self.tokenizer, self.spec.load.seed)
 
     async def attempt(self, step: Coroutine[None, None, None]) -> None:
@@ -163,6 +185,8 @@ class _Arm:
             self._fail(error.cause, error.message, error.log_tail)
         except ArtifactFailed as error:
             self._fail(Cause.ARTIFACT, str(error))
+        except UnknownFlag as error:
+            self._fail(Cause.BAD_FLAG, str(error))
         except AdvisorError as error:
             self._fail(self._cause_of_death() or Cause.SETUP, str(error))
         except TimeoutError:
@@ -174,6 +198,7 @@ class _Arm:
         """Prepare and launch; returns when the server answers."""
         model_path = await prepare(self.spec, self.world)
         environment = await _environment(self.engine, self.world)
+        self._look_at_cards()
         self.free_before = free_device_memory_bytes(self.world.hardware)
         self._refuse_without_room()
         plan = self.engine.launch_plan(
@@ -186,6 +211,9 @@ class _Arm:
         )
         self.base_url = f"http://127.0.0.1:{port}"
         self.target = Target(base_url=self.base_url, model=self.spec.model.name)
+        if self.spec.load.profile_s and isinstance(self.engine, Profilable):
+            self.traces.mkdir(parents=True, exist_ok=True)
+            plan = self.engine.with_profiler(plan, self.traces)
         begun = asyncio.get_running_loop().time()
         self.server = server = await ServerProcess.start(plan.argv, clean_env(plan.env), self.log)
         try:
@@ -203,6 +231,15 @@ class _Arm:
         )
         self.sampler = Sampler(server.pid)
 
+    def _look_at_cards(self) -> None:
+        """Who the GPUs are, and whether anybody else is on them."""
+        if self.world.hardware.device.kind != "cuda":
+            return
+        self.machine = fingerprints()
+        self.busy = tuple(said for card in self.machine if (said := not_free(card)))
+        for said in self.busy:
+            self.world.progress(said)
+
     def _refuse_without_room(self) -> None:
         """A launch that can't fit would only be killed, perhaps with others beside it."""
         needed = self.engine.memory_needed_bytes(
@@ -215,9 +252,18 @@ class _Arm:
             )
 
     async def warm_up(self) -> None:
-        """Load that is thrown away: caches, lazily built kernels, first-touch memory."""
-        if self.spec.load.warmup_s:
-            await self._round(-1, self.spec.load.warmup_s)
+        """Load that is thrown away: caches, lazily built kernels, first-touch memory.
+
+        Its answers are short: the round waits for the last of them.
+        """
+        if not self.spec.load.warmup_s:
+            return
+        measured, prompts = self.spec.workload, self.prompts
+        short = min(_WARM_UP_TOKENS, measured.output_tokens.low)
+        if not measured.trace_path:
+            light = measured.replace(output_tokens=Lengths(low=short, high=short))
+            prompts = PromptSource(light, self.tokenizer, self.spec.load.seed)
+        await self._round(-1, self.spec.load.warmup_s, prompts)
 
     async def measure(self, index: int) -> None:
         assert self.sampler
@@ -226,11 +272,13 @@ class _Arm:
         self.samples += samples
         self.lags_ms.append(lag_ms)
 
-    async def _round(self, index: int, seconds: float) -> tuple[tuple[RequestSample, ...], float]:
+    async def _round(
+        self, index: int, seconds: float, prompts: PromptSource | None = None
+    ) -> tuple[tuple[RequestSample, ...], float]:
         outcome = await run_round(
             self.target,
             self.spec.workload,
-            self.prompts,
+            prompts or self.prompts,
             round_index=index,
             duration_s=seconds,
             drain_s=_DRAIN_S,
@@ -253,9 +301,14 @@ class _Arm:
         if not any(sample.ok for sample in self.samples):
             raise EngineFailed(Cause.NO_MEASUREMENT, "ни один запрос не завершился успешно")
         assert self.sampler
-        self.telemetry = self.sampler.result().replace(
-            engine=await self.engine.scrape(self.base_url)
+        seen = self.sampler.result()
+        self.telemetry = seen.replace(
+            engine=await self.engine.scrape(self.base_url),
+            energy_mj_per_token=_per_token(seen.energy_j, self.samples),
+            warnings=(*self.busy, *seen.warnings),
         )
+        warned = (*self.measurement.warnings, *self.telemetry.warnings)
+        self.measurement = self.measurement.replace(warnings=warned)
         self.integrity = check(
             self.samples,
             self.spec.workload,
@@ -264,13 +317,48 @@ class _Arm:
             in_force=self.launch.in_force if self.launch else {},
             config=self.spec.candidate.config,
             tokenizer_known=self.tokenizer is not None,
+            dummy_weights=self.spec.model.dummy_weights,
         )
         await self._score()
+        if self.spec.load_search and self.slos:
+            with suppress(AdvisorError):  # a server that dies of overload was measured before it
+                self.highest_load = await highest.search(
+                    self.spec, self.spec.load_search, self.target, self.prompts, self.slos
+                )
+
+    async def profile_steps(self) -> None:
+        """A trace of the same load, after everything else: profiling slows the server down.
+
+        What goes wrong with it is said and is no failure of the trial.
+        """
+        if self.failure or not self.traces.is_dir():
+            return
+        try:
+            async with asyncio.timeout(_PROFILE_DEADLINE_S):
+                self.profile = await self._record(self.spec.load.profile_s or 0.0)
+        except (AdvisorError, OSError, TimeoutError) as error:
+            self.world.progress(f"профиль не снят: {error or 'не уложился в срок'}")
+        finally:
+            shutil.rmtree(self.traces, ignore_errors=True)
+
+    async def _record(self, seconds: float) -> StepProfile:
+        return await torch_profiler.profile(
+            self.target,
+            self.spec.workload,
+            self.prompts,
+            self.traces,
+            lead_s=_PROFILE_LEAD_S,
+            seconds=seconds,
+            seed=self.spec.load.seed,
+            progress=self.world.progress,
+        )
 
     async def _score(self) -> None:
         plan = self.spec.quality
         if plan is None:
             self.quality_skipped = "не запрошена"
+        elif self.spec.model.dummy_weights:
+            self.quality_skipped = "веса случайные, судить по ним о качестве нельзя"
         elif not self._worth_checking():
             self.quality_skipped = "по скорости вариант уже проиграл"
         elif not self.engine.capabilities(self.world.hardware).prompt_logprobs:
@@ -310,10 +398,13 @@ class _Arm:
             launch=self.launch,
             measurement=None if self.failure else self.measurement,
             telemetry=self.telemetry,
+            profile=self.profile,
             quality=self.quality,
             quality_skipped=self.quality_skipped,
             integrity=self.integrity,
             failure=self.failure,
+            highest_load=self.highest_load,
+            machine=self.machine,
             pair=pair if pair != self.spec.trial_id else None,
         )
         return Measured(result, tuple(self.samples))
@@ -335,10 +426,16 @@ def _tokenizer(folder: Path) -> Tokenizer | None:
     return None
 
 
+def _per_token(energy_j: float | None, samples: Sequence[RequestSample]) -> float | None:
+    """Of the whole load, its beginning and end included, as the meter counted it."""
+    tokens = sum(sample.output_tokens or 0 for sample in samples)
+    return energy_j * 1e3 / tokens if energy_j is not None and tokens else None
+
+
 async def _memory_back(free_before: int, hardware: Hardware) -> bool:
     """True once the free memory is where it was before the launch, within a slack."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _MEMORY_WAIT_S
+    deadline = loop.time() + _MEMORY_WAIT_S[hardware.device.kind]
     while free_device_memory_bytes(hardware) < free_before - _MEMORY_SLACK_BYTES:
         if loop.time() > deadline:
             return False

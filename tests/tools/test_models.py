@@ -160,3 +160,15 @@ async def test_what_is_no_model_is_refused_with_a_way_out(
     (tmp_path / "fake.gguf").write_text("hello")
     with pytest.raises(BadModel, match=says):
         await find(name.format(root=tmp_path), tmp_path)
+
+
+async def test_a_shape_needs_no_weights(tmp_path: Path) -> None:
+    folder = model(tmp_path / "shape")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BadModel, match="--dummy-weights"):
+        look_at(folder, "shape")
+    shape = look_at(folder, "shape", dummy_weights=True)
+    assert shape.dummy_weights
+    assert shape.weights_bytes == 4 * shape.facts.parameters, "float32"
+    real = look_at(model(tmp_path / "real"), "shape")
+    assert shape.fingerprint != real.fingerprint, "a shape is not the model"

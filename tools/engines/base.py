@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from knowledge.types import Cause, EngineConfig, FlagValue, Frozen, Hardware, ModelSpec
 from tools.envs import Environment, EnvSpec
@@ -102,3 +102,14 @@ class Engine(Protocol):
 
     async def scrape(self, base_url: str) -> dict[str, float]:
         """Counters and gauges of the running engine by short name; empty when it has none."""
+
+
+@runtime_checkable
+class Profilable(Protocol):
+    """An engine with hooks for torch.profiler. Optional: not every engine has them."""
+
+    def with_profiler(self, plan: LaunchPlan, folder: Path) -> LaunchPlan:
+        """The same server with /start_profile and /stop_profile, traces into `folder`.
+
+        Nothing is recorded, and nothing is slower, before the first start.
+        """

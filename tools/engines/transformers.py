@@ -13,7 +13,7 @@ from tools.home import Home
 
 _VERSION = "5.23.0"
 _SERVER = Path(__file__).parent / "_in_env" / "transformers_server.py"
-_OWNED = ("model", "served-model-name", "host", "port")
+_OWNED = ("model", "served-model-name", "host", "port", "load-format")
 _VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX")
 _OVERHEAD_BYTES = 2**30
 
@@ -71,6 +71,8 @@ class Transformers:
             "served-model-name": model.name,
             "port": port,
         }
+        if model.dummy_weights:
+            ours["load-format"] = "dummy"
         arguments = _flags.as_arguments({**ours, **config.flags})
         return LaunchPlan((str(env.python), str(_SERVER), *arguments), dict(config.env))
 

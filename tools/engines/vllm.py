@@ -1,6 +1,7 @@
 """vLLM: one adapter for the distribution for CPUs and the one for CUDA."""
 
 import hashlib
+import json
 import math
 import os
 from pathlib import Path
@@ -17,11 +18,19 @@ from tools.process import run_job
 _GIB = 2**30
 _PROBE = Path(__file__).parent / "_in_env" / "vllm_probe.py"
 _PROBE_DEADLINE_S = 180.0
-_OWNED = ("model", "model-tag", "host", "port", "served-model-name", "uds", "config")
+_OWNED = ("model", "model-tag", "host", "port", "served-model-name", "uds", "config", "load-format")
 _REFUSED = (
     *("trust-remote-code", "worker-cls", "worker-extension-cls", "scheduler-cls"),
     *("logits-processors", "tool-parser-plugin", "reasoning-parser-plugin", "io-processor-plugin"),
-    *("middleware", "model-class-overrides", "hf-overrides", "hf-token", "api-key", "tool-server"),
+    *(
+        "profiler-config",
+        "middleware",
+        "model-class-overrides",
+        "hf-overrides",
+        "hf-token",
+        "api-key",
+        "tool-server",
+    ),
     *("weight-transfer-config", "kv-transfer-config", "ec-transfer-config", "log-config-file"),
     *("logging-config", "grpc", "grpc-port", "headless", "allowed-local-media-path"),
     *("trust-request-chat-template", "trust-request-mm-kwargs", "enable-prompt-embeds"),
@@ -127,8 +136,22 @@ class Vllm:
             "host": "127.0.0.1",
             "port": port,
         }
+        if model.dummy_weights:
+            ours["load-format"] = "dummy"
         argv = (*server, *_flags.as_arguments(ours | config.flags))
         return LaunchPlan(argv, variables)
+
+    def with_profiler(self, plan: LaunchPlan, folder: Path) -> LaunchPlan:
+        """No stacks and no table at the end: both cost more than what is measured."""
+        settings = {
+            "profiler": "torch",
+            "torch_profiler_dir": str(folder),
+            "torch_profiler_with_stack": False,
+            "torch_profiler_dump_cuda_time_total": False,
+            "torch_profiler_use_gzip": False,
+            "ignore_frontend": True,
+        }
+        return LaunchPlan((*plan.argv, "--profiler-config", json.dumps(settings)), plan.env)
 
     def memory_needed_bytes(
         self, config: EngineConfig, model: ModelSpec, hardware: Hardware

@@ -8,7 +8,8 @@ from pathlib import Path
 from knowledge.types import Cause
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-_INHERITED_PREFIXES = ("LC_", "XDG_", "CUDA_", "NVIDIA_")
+_INHERITED_PREFIXES = ("LC_", "XDG_", "CUDA_", "NVIDIA_", "NCCL_", "NVSHMEM_", "TORCH_SYMM_MEM_")
+"""The last ones: how the operator of a host lets its GPUs talk to each other."""
 _FOR_PIP = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE")
 _FOR_PIP_PREFIXES = ("PIP_", "SSL_CERT_")
 _QUIET = {

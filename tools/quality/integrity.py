@@ -3,6 +3,7 @@
 What can't be checked passes and says so: silence of a server is no proof of a fault.
 """
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from knowledge.types import (
     RequestSample,
     Workload,
 )
+from tools.load.sample import Recount
 from tools.quality.in_force import compare, reported
 
 _CUT = "cut"
@@ -25,6 +27,8 @@ _MOST_REPEATS = 0.1
 _COMPARABLE_TOKENS = 16
 _BURST_S = 0.002
 _BURST_TOKENS = 8
+_USAGE_TOLERANCE = 0.2
+_LEAST_ALIKE = 0.95
 _NOT_CHECKED = "не проверено"
 
 
@@ -40,24 +44,34 @@ def check(  # noqa: PLR0913 - all by name
     usage_known: bool = True,
     tokenizer_known: bool = True,
     chat: bool = False,
+    recounts: Sequence[Recount] | None = None,
+    reference: QualityResult | None = None,
+    dummy_weights: bool = False,
 ) -> IntegrityResult:
     """All checks over one trial's samples.
 
     usage_known: the server counted tokens itself. tokenizer_known: asked input lengths are exact.
     chat: the server adds the tokens of a chat template. served_models: None when it lists none.
+    recounts: what the load generator counted of the texts itself. reference: the same held-out
+    text scored by the model that should be served, for its fingerprint.
+    dummy_weights: a random model answers the same to everything.
     """
     ok = [sample for sample in samples if sample.ok]
     checks = [
         _errors(samples),
         _output_length(ok, workload, usage_known),
         _input_length(ok, tokenizer_known=tokenizer_known, chat=chat),
-        _repeats(ok, workload),
+        _repeats(ok, workload, dummy_weights),
         _streaming(ok),
         _identity(model_name, served_models),
         _flags(config, in_force),
     ]
+    if recounts is not None:
+        checks.append(_usage(recounts))
     if quality is not None:
         checks.append(_logprobs(quality))
+    if quality is not None and reference is not None:
+        checks.append(_fingerprint(quality, reference))
     return IntegrityResult(checks=tuple(checks))
 
 
@@ -88,8 +102,14 @@ def _output_length(ok: Sequence[RequestSample], workload: Workload, usage_known:
         passed=off <= _MOST_OFF * len(pairs),
         asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs]):.1f}",
         seen=f"в среднем {_mean([seen for _, seen in pairs]):.1f}; короче {short}, "
-        f"длиннее {long} из {len(pairs)}",
+        f"длиннее {long} из {len(pairs)}{_stopped(ok, short)}",
     )
+
+
+def _stopped(ok: Sequence[RequestSample], short: int) -> str:
+    """Short answers that ended by themselves, though ignore_eos was asked for."""
+    early = sum(s.finish_reason == "stop" for s in ok)
+    return f"; {early} окончены по EOS (ignore_eos не действует)" if short and early else ""
 
 
 def _input_length(ok: Sequence[RequestSample], *, tokenizer_known: bool, chat: bool) -> Check:
@@ -113,12 +133,14 @@ def _input_length(ok: Sequence[RequestSample], *, tokenizer_known: bool, chat: b
     )
 
 
-def _repeats(ok: Sequence[RequestSample], workload: Workload) -> Check:
+def _repeats(ok: Sequence[RequestSample], workload: Workload, dummy_weights: bool) -> Check:
     """Greedy repetition inside an answer is a small model's habit; the same whole answer to
     different prompts is a cache's."""
     name, asked = "Ответы не повторяются (cached answers)", "на разные запросы разные ответы"
     if workload.trace_path:
         return _unknown(name, asked, "в трассе запросы могут повторяться")
+    if dummy_weights:
+        return _unknown(name, asked, "веса случайные, ответы могут совпасть")
     texts = [
         s.text_sha256 for s in ok if s.text_sha256 and (s.output_tokens or 0) >= _COMPARABLE_TOKENS
     ]
@@ -197,6 +219,51 @@ def _logprobs(quality: QualityResult) -> Check:
         passed=distinct >= 0.05 * len(values),
         asked="своё значение у каждого токена текста",
         seen=f"{distinct} разных из {len(values)}, perplexity {quality.perplexity:.2f}",
+    )
+
+
+def _usage(recounts: Sequence[Recount]) -> Check:
+    """A server that claims more tokens than it sends looks faster than it is.
+
+    Some tokens have no text (special ones, halves of a character), and a chunk may hold several
+    tokens: an honest count is near the text's or near the number of chunks.
+    """
+    name = "Счёт токенов (usage)"
+    asked = f"usage сходится с текстом ответа, с точностью {_USAGE_TOLERANCE:.0%}"
+    long = [r for r in recounts if r.claimed >= _COMPARABLE_TOKENS]
+    if not long:
+        return _unknown(name, asked, "нет токенизатора модели или длинных ответов")
+    over = sum(r.claimed * (1 - _USAGE_TOLERANCE) > max(r.counted, r.chunks) for r in long)
+    under = sum(r.counted * (1 - _USAGE_TOLERANCE) > r.claimed for r in long)
+    return Check(
+        name=name,
+        passed=over + under <= _MOST_REPEATS * len(long),
+        asked=asked,
+        seen=f"заявлено в среднем {_mean([r.claimed for r in long]):.1f}, в тексте "
+        f"{_mean([r.counted for r in long]):.1f}; завышено {over}, занижено {under} из {len(long)}",
+    )
+
+
+def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
+    """Which tokens a model finds surprising is its own: quantizing moves them a little all over,
+    another model moves them here and there."""
+    name, asked = "Отпечаток модели (logit fingerprint)", f"корреляция от {_LEAST_ALIKE}"
+    if quality.text_sha256 != reference.text_sha256:
+        return _unknown(name, asked, "оценены разные тексты")
+    pairs = [
+        pair
+        for ours, theirs in zip(quality.chunk_logprobs, reference.chunk_logprobs, strict=False)
+        for pair in zip(ours, theirs, strict=False)
+    ]
+    ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
+    if len(pairs) < 2 or len(set(ours)) < 2 or len(set(theirs)) < 2:
+        return _unknown(name, asked, "оценок слишком мало")
+    alike = statistics.correlation(ours, theirs)
+    return Check(
+        name=name,
+        passed=alike >= _LEAST_ALIKE,
+        asked=asked,
+        seen=f"{alike:.3f} по {len(pairs)} токенам",
     )
 
 

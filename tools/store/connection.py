@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import duckdb
 
 from knowledge.errors import StoreError
 from tools.store.holder import Holder
-from tools.store.schema import connect, migrate
+from tools.store.schema import MIGRATIONS, connect, migrate
 
 
 class Connection:
@@ -21,6 +21,8 @@ class Connection:
     One process opens the file, and within it one thread works at a time: a lock around the single
     connection keeps it so.
     """
+
+    migrations: ClassVar[Path] = MIGRATIONS
 
     def __init__(self, db: duckdb.DuckDBPyConnection, holder: Holder, schema_version: int) -> None:
         self._db = db
@@ -44,7 +46,7 @@ class Connection:
         try:
             db = connect(path)
             try:
-                return cls(db, holder, migrate(db, path))
+                return cls(db, holder, migrate(db, path, cls.migrations))
             except BaseException:
                 db.close()
                 raise

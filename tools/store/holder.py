@@ -39,6 +39,21 @@ class Holder:
         os.pwrite(descriptor, json.dumps(note, ensure_ascii=False).encode(), 0)
         return cls(descriptor)
 
+    @classmethod
+    def is_free(cls, database: Path) -> bool:
+        """Whether nobody holds `database` at the moment."""
+        try:
+            descriptor = os.open(database.with_name(database.name + ".holder"), os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
     def release(self) -> None:
         os.close(self._descriptor)
 

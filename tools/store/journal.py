@@ -99,13 +99,14 @@ class Journal(Connection):
             )
         return event
 
-    def events(self, session: str, after: int = 0) -> tuple[Event, ...]:
-        """Events with a number above `after`, in order."""
+    def events(self, session: str, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
+        """Events with a number above `after`, in order, the first `limit` of them."""
         rows = self._rows(
             "SELECT seq, recorded_at, kind, payload FROM events"
-            " WHERE session = ? AND seq > ? ORDER BY seq",
+            " WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
             session,
             after,
+            limit,
         )
         return tuple(
             Event(

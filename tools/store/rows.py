@@ -6,6 +6,7 @@ from enum import StrEnum
 from knowledge.types import (
     Event,
     Frozen,
+    HumanEvaluation,
     Hypothesis,
     ProductionTest,
     Profile,
@@ -53,3 +54,4 @@ class SessionRecord(Frozen):
     verdicts: tuple[Verdict, ...] = ()
     production: ProductionTest | None = None
     events: tuple[Event, ...] = ()
+    human: HumanEvaluation | None = None

@@ -15,11 +15,11 @@ from knowledge.types import (
 )
 from tools.store import samples as sample_rows
 from tools.store.connection import insert, naive, now
-from tools.store.journal import Journal
+from tools.store.evaluations import Evaluations
 from tools.store.rows import SessionRecord
 
 
-class Store(Journal):
+class Store(Evaluations):
     """Append-only: where a key is written again, the last row is in force; a trial is never."""
 
     def put_profile(self, session: str, profile: Profile) -> None:
@@ -174,4 +174,5 @@ class Store(Journal):
                 verdicts=self.verdicts(name),
                 production=self.production(name),
                 events=self.events(name),
+                human=self.evaluation(name),
             )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from knowledge.types import Cause, EngineConfig
 from tests.tools.engines.conftest import make_hardware, make_model
 from tools.engines import load, vllm
 from tools.engines._vllm_log import root_error
-from tools.engines.base import FlagCatalog
+from tools.engines.base import FlagCatalog, Profilable
 from tools.envs import Environment
 from tools.home import Home
 
@@ -234,3 +235,45 @@ def test_says_how_a_flag_is_written(name: str, hint: str) -> None:
     with pytest.raises(UnknownFlag) as refusal:
         VLLM.validate(config({name: True}), CATALOG)
     assert hint in refusal.value.hint
+
+
+def test_a_shape_is_served_with_random_weights() -> None:
+    shape = make_model().replace(dummy_weights=True)
+    plan = VLLM.launch_plan(
+        ENV, config(), model=shape, model_path=Path("/m"), port=1, hardware=make_hardware("cuda")
+    )
+    assert plan.argv[plan.argv.index("--load-format") + 1] == "dummy"
+    naive = load("transformers").launch_plan(
+        ENV,
+        EngineConfig(engine="transformers"),
+        model=shape,
+        model_path=Path("/m"),
+        port=1,
+        hardware=make_hardware("cuda"),
+    )
+    assert naive.argv[naive.argv.index("--load-format") + 1] == "dummy"
+
+
+def test_a_candidate_can_choose_neither_the_weights_nor_the_profiler() -> None:
+    catalog = FlagCatalog(engine="vllm", version="0", flags={}, env=())
+    for name in ("load-format", "profiler-config"):
+        with pytest.raises(BadInput, match=name):
+            VLLM.validate(config({name: "dummy"}), catalog)
+
+
+def test_the_hooks_of_the_profiler_are_added_and_nothing_else() -> None:
+    plan = VLLM.launch_plan(
+        ENV,
+        config({"max-num-seqs": 8}),
+        model=make_model(),
+        model_path=Path("/m"),
+        port=1,
+        hardware=make_hardware("cuda"),
+    )
+    assert isinstance(VLLM, Profilable)
+    traced = VLLM.with_profiler(plan, Path("/traces"))
+    assert traced.argv[: len(plan.argv)] == plan.argv
+    flag, settings = traced.argv[len(plan.argv) :]
+    assert flag == "--profiler-config"
+    assert json.loads(settings)["torch_profiler_dir"] == "/traces"
+    assert traced.env == plan.env

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 from openai_http import Ask, BadRequest, Piece, TokenScore, serve
-from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 from transformers_options import build_parser
 
@@ -74,13 +74,7 @@ class Reference:
         self._tokenizer = AutoTokenizer.from_pretrained(
             options.model, local_files_only=True, trust_remote_code=False
         )
-        self._network = AutoModelForCausalLM.from_pretrained(
-            options.model,
-            dtype=options.dtype if options.dtype == "auto" else getattr(torch, options.dtype),
-            attn_implementation=options.attn_implementation,
-            local_files_only=True,
-            trust_remote_code=False,
-        ).to(device)
+        self._network = _network(options, device)
         self._network.eval()
         self._eos = self._network.generation_config.eos_token_id
         self._turn = asyncio.Lock()
@@ -166,6 +160,24 @@ class Reference:
 
     def metrics(self) -> str | None:
         return None
+
+
+def _network(options: argparse.Namespace, device: str) -> Any:
+    """The checkpoint's weights; random ones where only its shape is there."""
+    dtype = options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
+    chosen = {"attn_implementation": options.attn_implementation, "trust_remote_code": False}
+    if options.load_format == "auto":
+        return AutoModelForCausalLM.from_pretrained(
+            options.model, dtype=dtype, local_files_only=True, **chosen
+        ).to(device)
+    config = AutoConfig.from_pretrained(
+        options.model, local_files_only=True, trust_remote_code=False
+    )
+    torch.manual_seed(0)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(
+            config, dtype=config.dtype if dtype == "auto" else dtype, **chosen
+        )
 
 
 def main() -> None:

@@ -16,8 +16,12 @@ def _probe() -> dict[str, Any]:
     sys.argv = ["vllm", "--help"]  # vLLM reads its help texts only when help is asked for
     import vllm
     from vllm import envs
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    try:
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    except ImportError:  # where 0.26 to 0.31 have it
+        from vllm.entrypoints.openai.cli_args import make_arg_parser
 
     parser = make_arg_parser(FlexibleArgumentParser())
     return {

@@ -1,0 +1,96 @@
+"""The trial on the simulated engine: what a candidate does wrong is its result, never an error."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from knowledge.types import (
+    Candidate,
+    Cause,
+    EngineConfig,
+    FlagValue,
+    LoadPlan,
+    LoadSearch,
+    Metric,
+    Slo,
+    TrialSpec,
+)
+from tests.advisor.simulated import HARDWARE, task
+from tools.home import Home
+from tools.process import leftovers
+from tools.trial import World, run_trial, run_trials
+
+Spec = Callable[..., TrialSpec]
+
+
+@pytest.fixture
+def world(home: Home, tmp_path: Path) -> World:
+    return World(home=home, hardware=HARDWARE, logs=tmp_path / "logs", progress=lambda _: None)
+
+
+@pytest.fixture
+def spec(tiny_model: Path) -> Spec:
+    asked = task(tiny_model)
+
+    def make(ordinal: int = 0, *, deadline_s: float = 30, **flags: FlagValue) -> TrialSpec:
+        named = {name.replace("_", "-"): value for name, value in flags.items()}
+        return TrialSpec(
+            session="test",
+            ordinal=ordinal,
+            purpose="hypothesis",
+            candidate=Candidate(config=EngineConfig(engine="sim", flags=named)),
+            model=asked.model,
+            workload=asked.workload,
+            load=LoadPlan(warmup_s=0.1, round_s=0.6, rounds=2),
+            deadline_s=deadline_s,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("flags", "deadline_s", "cause"),
+    [
+        ({"oom_at_start": True}, 30, Cause.OUT_OF_MEMORY),
+        ({"hang_at_start": True}, 3, Cause.TIMEOUT),
+        ({"crash_after_s": 0.3}, 30, Cause.CRASH),
+        ({"no_such_flag": 1}, 30, Cause.BAD_FLAG),
+    ],
+)
+async def test_what_goes_wrong_is_a_cause_and_nothing_is_left_running(
+    spec: Spec, world: World, flags: dict[str, FlagValue], deadline_s: float, cause: Cause
+) -> None:
+    result = (await run_trial(spec(deadline_s=deadline_s, **flags), world)).result
+    assert result.failure
+    assert result.failure.cause is cause
+    assert result.measurement is None
+    assert leftovers() == []
+
+
+async def test_one_arm_of_a_pair_may_die_and_the_other_is_measured(
+    spec: Spec, world: World
+) -> None:
+    dead, alive = await run_trials((spec(0, crash_after_s=0.2), spec(1)), world)
+    assert dead.result.failure
+    assert alive.result.measurement
+    assert alive.result.pair == dead.result.trial_id
+
+
+async def test_skipped_work_fails_the_integrity_check(spec: Spec, world: World) -> None:
+    result = (await run_trial(spec(ignore_max_tokens=True), world)).result
+    assert result.integrity
+    assert not result.integrity.passed
+
+
+async def test_the_highest_load_is_searched_only_where_it_was_asked_for(
+    spec: Spec, world: World
+) -> None:
+    slo = Slo(metric=Metric.E2E_P95_MS, limit=60_000)
+    without = (await run_trial(spec(), world, (slo,))).result
+    assert without.highest_load is None
+    asked = spec(1).replace(load_search=LoadSearch(round_s=0.3, points=3))
+    assert (await run_trial(asked, world)).result.highest_load is None
+    found = (await run_trial(asked.replace(ordinal=2), world, (slo,))).result.highest_load
+    assert found
+    assert found["streams"] >= 4
