@@ -1,0 +1,122 @@
+"""From which volume an own GPU beats an API, and when a tuning pays back."""
+
+from advisor.consultation.answers._common import ask, forecast
+from advisor.consultation.calculators import money
+from advisor.consultation.question import Question
+from advisor.consultation.setting import resolve
+from advisor.consultation.writing import Draft
+
+
+def score(question: Question) -> float:
+    asked = question.has(
+        r"окуп|отоб[ьъ]|break.?even|payback|выгодн|с какого объ?ема|при каком"
+        r" объ?[её]ме|дешевле.*api|api.*дешевле|своя.*api|api.*(сво[яей]|собств)|переходить с"
+        r" api|отказаться от api"
+    )
+    frame = question.frame
+    if question.has(r"спот|spot"):
+        return 0
+    if not asked:
+        return (
+            8.7 if frame.gpu_hour and len(frame.per_million) == 1 and not frame.tokens_per_s else 0
+        )
+    if (frame.gpu_hour and frame.per_million) or (frame.hours and frame.shares):
+        return 9.5
+    return 7.5 if question.has(r"api|окуп|openai|апи") else 3
+
+
+async def write(question: Question, draft: Draft) -> None:
+    frame = question.frame
+    if frame.hours and frame.shares and frame.gpu_hour:
+        _tuning(question, draft)
+        return
+    if not (frame.gpu_hour and frame.per_million):
+        ask(
+            draft,
+            "Какая цена API за 1M токенов и сколько стоит час своей GPU (и сколько ток/с она даёт)?"
+            " Точка безубыточности: токенов в сутки = 24 × цена часа / цена API за 1M.",
+            "What does the API charge per 1M tokens, and what does an hour of your GPU cost?",
+        )
+        return
+    count = frame.devices or 1
+    hour, api = frame.gpu_hour, frame.per_million[0]
+    if hour.currency != api.currency:
+        draft.lead(
+            "Цены в разных валютах: назовите курс, и я сравню.",
+            "The prices are in different currencies: give the rate.",
+        )
+        return
+    tokens = money.break_even_tokens_per_day(hour.value * count, api.value)
+    speed = tokens / 86400
+    draft.note_figure("tokens_per_day", tokens)
+    draft.lead(
+        f"Своя GPU выгоднее **от {draft.num(tokens / 1e6, 1 if tokens < 1e8 else 0)} млн токенов в"
+        f" сутки** (в среднем {draft.num(speed, 0)} ток/с круглые сутки,"
+        f" {draft.num(tokens * 30 / 1e9, 2)} млрд в месяц).",
+        f"Your own GPU wins **from {tokens / 1e6:.1f}M tokens a day** (an average of {speed:.0f}"
+        " tok/s around the clock).",
+    )
+    draft.work(
+        f"24 ч × {f'{count} × ' if count > 1 else ''}{draft.money(hour.value, hour.currency)} /"
+        f" {draft.money(api.value, api.currency)} за 1M = {draft.num(tokens / 1e6, 1)} млн токенов"
+        f" в сутки; / 86 400 с = {draft.num(speed, 0)} ток/с"
+    )
+    _can(question, speed, draft)
+    draft.add(
+        "В расчёте нет работы инженеров, простоя и запаса под пик: с ними точка сдвигается вверх."
+        " Качество своей модели и модели API тоже нужно сравнить.",
+        "Engineering time, idle hours and headroom are not counted.",
+    )
+    draft.cite(draft.say("цены — с ваших слов", "prices as you gave them"))
+
+
+def _can(question: Question, speed: float, draft: Draft) -> None:
+    """Whether the device can reach that speed at all."""
+    setting = resolve(question.frame, concurrency=64)
+    if setting is None or setting.gpu is None:
+        draft.add(
+            f"Проверьте, что карта вообще даёт {draft.num(speed, 0)} ток/с на вашей модели:"
+            " назовите модель, и я спрогнозирую скорость."
+        )
+        return
+    seen = forecast(question, setting)
+    word = (
+        "с запасом"
+        if seen.output_tokens_per_s.low > speed
+        else "не хватит"
+        if seen.output_tokens_per_s.high < speed
+        else "на грани"
+    )
+    draft.add(
+        f"{setting.subject.title} на этой карте даёт"
+        f" {draft.interval(seen.output_tokens_per_s, 'ток/с', 'tok/s')} при {setting.concurrency}"
+        f" запросах ({seen.speed_provenance.russian}): {word}."
+    )
+
+
+def _tuning(question: Question, draft: Draft) -> None:
+    frame = question.frame
+    assert frame.gpu_hour
+    assert frame.hours
+    speedup = 1 + frame.shares[0]
+    cost = frame.hours * frame.gpu_hour.value
+    hours = money.payback_hours(cost, frame.gpu_hour.value, speedup)
+    saved = 1 - 1 / speedup
+    sign = frame.gpu_hour.currency
+    draft.note_figure("hours", hours)
+    draft.lead(
+        f"**Окупится через {draft.num(hours, 1)} ч** работы под той же нагрузкой.",
+        f"**It pays back in {hours:.1f} h.**",
+    )
+    draft.work(
+        f"затраты: {draft.num(frame.hours, 1)} ч × {draft.money(frame.gpu_hour.value, sign)} ="
+        f" {draft.money(cost, sign)}; экономия: {draft.money(frame.gpu_hour.value, sign)} × (1 − 1"
+        f" / {draft.num(speedup, 2)}) = {draft.money(frame.gpu_hour.value * saved, sign)} в час;"
+        f" срок: {draft.num(hours, 1)} ч"
+    )
+    draft.add(
+        f"Экономия {draft.num(saved * 100, 0)} % наступает, только если освободившиеся машины"
+        " действительно отключают или загружают; сам выигрыш должен быть измерен на вашей"
+        " нагрузке, а не взят из прогноза."
+    )
+    draft.cite(draft.say("числа — с ваших слов", "figures as you gave them"))

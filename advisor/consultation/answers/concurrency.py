@@ -1,0 +1,160 @@
+"""How many at once a deployment holds, and how many devices hold so many."""
+
+from advisor.consultation.answers._common import (
+    assumptions,
+    cite_prediction,
+    cite_setting,
+    devices,
+    forecast,
+    needs_model,
+    offer_session,
+)
+from advisor.consultation.answers.fit import kv_line
+from advisor.consultation.calculators.memory import fewest, room
+from advisor.consultation.question import Question
+from advisor.consultation.setting import Setting, resolve
+from advisor.consultation.writing import Draft
+from advisor.report.numbers import plural
+from knowledge.prediction import Prediction
+
+_MANY = (
+    r"(?<![а-я])(сколько|скольк\w+|max\w*|макс\w*|how"
+    r" many|какой|какое|предел)[^.?]{0,45}(одновремен|парал+ел|пользоват|юзер|запрос|"
+    r"человек|сесси|батч|batch|concurren|диалог|стрим|поток|клиент|users|requests|влез)"
+)
+_COUNT = (
+    r"(сколь(ко|ки)|как много|how"
+    r" many)\s*(?:штук\s*)?(нужно\s+|надо\s+|потребу\w+\s+|мне\s+|нам\s+|"
+    r"понадоб\w+\s+)*(карт|видеокарт|gpu|гпу|ускорит|видюх|сервер|нод|узл|h\d|a\d|l\d|b\d|"
+    r"штук|rtx|\d0\d0)"
+)
+
+
+def score(question: Question) -> float:
+    if question.has(_COUNT):
+        if question.frame.gpus and question.has_model:
+            return 9
+        return 0
+    if not question.has(_MANY) or question.has(
+        r"(?<![a-zа-я])(kv|кв)(?![a-zа-я])[^.?]*(сколько (вес|заним)|размер)"
+    ):
+        return 0
+    if question.has(r"литтл|little") or (question.frame.requests_per_s and question.frame.e2e_ms):
+        return 0
+    if question.has(r"токен\w* в секунд|ток/с|tok/s"):
+        return 0
+    return 8.5 if question.has_model and question.frame.gpus else 6.5 if question.has_model else 4.2
+
+
+async def write(question: Question, draft: Draft) -> None:
+    setting = resolve(question.frame, context=4096)
+    if setting is None or setting.gpu is None:
+        needs_model(draft)
+        return
+    if question.has(_COUNT):
+        _count(question, setting, draft)
+        return
+    found = room(setting)
+    where = devices(draft, setting.gpu, setting.count)
+    draft.note_figure("max_concurrency", found.most)
+    each = draft.num(setting.context_tokens, 0)
+    if not found.loads:
+        draft.lead(
+            f"**Нисколько: модель не влезает.** Веса {setting.subject.title} в {setting.label} —"
+            f" {draft.gib(found.weights_bytes)}, доступно на {where}"
+            f" {draft.gib(found.usable_bytes)}.",
+            f"**None: the model does not fit.** Weights {draft.gib(found.weights_bytes)}, available"
+            f" {draft.gib(found.usable_bytes)}.",
+        )
+        more = fewest(setting)
+        if more:
+            draft.add(
+                f"Влезет на {devices(draft, setting.gpu, more[0])}.",
+                f"It fits on {devices(draft, setting.gpu, more[0])}.",
+            )
+    else:
+        streams = min(found.most, 256)
+        full = forecast(question, setting.change(concurrency=streams))
+        few, many = full.max_concurrency.low, full.max_concurrency.high
+        draft.lead(
+            "По памяти одновременно помещается"
+            f" **{plural(found.most, 'запрос', 'запроса', 'запросов')}** по {each} токенов (расчёт,"
+            f" 90 % интервал {few:.0f}–{many:.0f}): {setting.subject.title} в {setting.label} на"
+            f" {where}.",
+            f"**{found.most}** requests of {each} tokens fit at once (computed; 90 % interval"
+            f" {few:.0f}–{many:.0f}): {setting.subject.title} in {setting.label} on {where}.",
+        )
+        _speed_then(full, streams, draft)
+    draft.work(
+        f"({draft.gib(found.usable_bytes)} доступно − {draft.gib(found.weights_bytes)} веса −"
+        f" {draft.gib(found.overhead_bytes)} движок) / {draft.gib(found.kv_held)} на запрос"
+        f" = {found.most}",
+        f"({draft.gib(found.usable_bytes)} available − {draft.gib(found.weights_bytes)} weights −"
+        f" {draft.gib(found.overhead_bytes)} engine) / {draft.gib(found.kv_held)} per"
+        f" request = {found.most}",
+    )
+    kv_line(setting, found.kv_per_token, found.kv_per_sequence, draft, found.kv_copies)
+    assumptions(draft, setting, skip=("одновременных", "выход"))
+    draft.assume(
+        "движку отдано 90 % памяти; у всех запросов полный контекст сразу (на деле средний короче,"
+        " и поместится больше)",
+        "the engine takes 90 % of the memory; every request is at full length",
+    )
+    cite_setting(draft, setting)
+    offer_session(draft, question)
+
+
+def _speed_then(full: Prediction, streams: int, draft: Draft) -> None:
+    """What the full house would feel like."""
+    draft.add(
+        f"Память — не единственный предел: при {plural(streams, 'запросе', 'запросах', 'запросах')}"
+        f" сразу ожидается TPOT {draft.interval(full.tpot_ms, 'мс', 'ms')} и TTFT"
+        f" {draft.interval(full.ttft_ms, 'мс', 'ms')} ({full.speed_provenance.russian}, 90 %"
+        " интервал). Если это медленнее вашего SLO, ограничьте `--max-num-seqs`.",
+        f"At {streams} at once expect TPOT {draft.interval(full.tpot_ms, 'мс', 'ms')}"
+        f" ({draft.provenance(full.speed_provenance)}).",
+    )
+    cite_prediction(draft, full)
+
+
+def _count(question: Question, setting: Setting, draft: Draft) -> None:
+    assert setting.gpu is not None
+    least = fewest(setting, setting.concurrency)
+    if least is None:
+        draft.lead(
+            f"Даже 64 × {setting.gpu.name} не хватит для такой нагрузки в одной копии модели: нужны"
+            " реплики или другая карта.",
+            "Even 64 devices do not hold this load.",
+        )
+        return
+    count, found = least
+    draft.note_figure("devices", count)
+    layout = setting.change(count=count).layout
+    split = f"TP={layout.tp}" + (f", PP={layout.pp}" if layout.pp > 1 else "")
+    draft.lead(
+        f"По памяти нужно **{count} × {setting.gpu.name}** ({split}): {setting.subject.title} в"
+        f" {setting.label}, {plural(setting.concurrency, 'запрос', 'запроса', 'запросов')} по"
+        f" {draft.num(setting.context_tokens, 0)} токенов. Занято"
+        f" {draft.gib(found.needed(setting.concurrency))} из {draft.gib(found.usable_bytes)}, всего"
+        f" поместится {found.most}.",
+        f"**{count} × {setting.gpu.name}** ({split}) hold it:"
+        f" {draft.gib(found.needed(setting.concurrency))} of {draft.gib(found.usable_bytes)}.",
+    )
+    speed = forecast(question, setting.change(count=count))
+    draft.add(
+        f"Ожидаемая скорость там: TPOT {draft.interval(speed.tpot_ms, 'мс', 'ms')}, TTFT"
+        f" {draft.interval(speed.ttft_ms, 'мс', 'ms')} ({speed.speed_provenance.russian}, 90 %"
+        " интервал).",
+        f"Expected there: TPOT {draft.interval(speed.tpot_ms, 'мс', 'ms')}"
+        f" ({draft.provenance(speed.speed_provenance)}).",
+    )
+    draft.work(
+        f"веса {draft.gib(found.weights_bytes)} + KV {setting.concurrency} ×"
+        f" {draft.gib(found.kv_held)} + движок {draft.gib(found.overhead_bytes)} ≤ {count}"
+        f" × {draft.gib(setting.gpu.device.memory_bytes)} × 0,9"
+    )
+    kv_line(setting, found.kv_per_token, found.kv_per_sequence, draft, found.kv_copies)
+    assumptions(draft, setting, skip=("одна ", "выход"))
+    cite_setting(draft, setting)
+    cite_prediction(draft, speed)
+    offer_session(draft, question)

@@ -1,0 +1,144 @@
+"""The launch command for a model on a device."""
+
+from advisor.consultation.answers._common import (
+    ask,
+    assumptions,
+    cite_setting,
+    devices,
+    offer_session,
+    usual_gpu,
+)
+from advisor.consultation.calculators import formats
+from advisor.consultation.calculators.memory import fewest, room
+from advisor.consultation.question import Question
+from advisor.consultation.setting import Setting, resolve
+from advisor.consultation.writing import Draft
+
+
+def score(question: Question) -> float:
+    if question.has(
+        r"команд\w*|какие флаги|какие параметры запуска|аргумент\w* запуска|launch command|строк\w*"
+        r" запуска|докер|docker|vllm serve|конфиг\w* (для|vllm|sglang)|флаги"
+    ):
+        return 8.9 if question.has_model else 5
+    if question.has(
+        r"(как\w*|how (?:do|can|should) (?:i|we)|how to) (правильно |лучше |мне"
+        r" )?(запуст|старт|подня|развер|deploy|serve|launch|run|запуска|настро)"
+    ):
+        return 8.3 if question.has_model else 4
+    return 4.4 if question.has_model and question.has(r"^(запусти|подними|разверни)") else 0
+
+
+async def write(question: Question, draft: Draft) -> None:
+    setting = resolve(question.frame)
+    if setting is None:
+        ask(draft, "Для какой модели и GPU нужна команда?", "For which model and GPU?")
+        return
+    if setting.gpu is None:
+        setting = usual_gpu(setting, question, draft)
+    gpu = setting.gpu
+    assert gpu is not None
+    if formats.how(setting.weights, gpu) == "no" and setting.weights in ("bf16", "fp8"):
+        setting = setting.change(weights="fp16")
+    found = room(setting)
+    where = devices(draft, gpu, setting.count)
+    if found.loads:
+        draft.lead(
+            f"Команда для {setting.subject.title} в {setting.label} на {where} (веса"
+            f" {draft.gib(found.weights_bytes)}, в памяти помещается {found.most} запросов по"
+            f" {draft.num(setting.context_tokens, 0)} токенов):",
+            f"Command for {setting.subject.title} in {setting.label} on {where}:",
+        )
+    else:
+        more = fewest(setting)
+        need = f" Хватит {more[0]} карт." if more else ""
+        draft.lead(
+            f"**Не влезает:** {setting.subject.title} в {setting.label} на {where}: веса"
+            f" {draft.gib(found.weights_bytes)}, доступно {draft.gib(found.usable_bytes)}.{need}"
+            " Ниже команда, которая помещается.",
+            f"**Does not fit** on {where}. Below is a command that does.",
+        )
+        setting = setting.change(count=more[0]) if more else setting.change(weights="int4")
+        found = room(setting)
+    draft.add("```bash\n" + command(setting, question, found.most) + "\n```")
+    _notes_of(setting, draft)
+    assumptions(draft, setting, skip=("одновременных",))
+    cite_setting(draft, setting)
+    offer_session(
+        draft, question, engine=setting.engine if setting.engine in ("vllm", "sglang") else "vllm"
+    )
+
+
+def command(setting: Setting, question: Question, most: int) -> str:
+    """The command of the engine that was asked for; vLLM else."""
+    hub = setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ"
+    asked = question.frame.context_tokens or (
+        setting.input_tokens + setting.output_tokens if question.frame.input_tokens else None
+    )
+    context = asked or min(8192, setting.facts.max_position)
+    if setting.engine == "sglang":
+        return _lines(
+            "python -m sglang.launch_server",
+            [
+                f"--model-path {hub}",
+                f"--tp {setting.layout.tp}",
+                f"--context-length {context}",
+                "--mem-fraction-static 0.9",
+                *(["--quantization fp8"] if setting.weights == "fp8" else []),
+                *(["--kv-cache-dtype fp8_e5m2"] if setting.kv == "fp8" else []),
+                "--host 127.0.0.1",
+                "--port 8000",
+            ],
+        )
+    if setting.engine in ("llama-cpp", "llamacpp", "llama.cpp"):
+        return _lines(
+            "llama-server",
+            [
+                "-m МОДЕЛЬ.gguf",
+                f"-c {context}",
+                "-ngl 999",
+                f"-np {question.frame.concurrency or 4}",
+                "--host 127.0.0.1",
+                "--port 8000",
+            ],
+        )
+    flags = [hub]
+    if setting.layout.tp > 1:
+        flags.append(f"--tensor-parallel-size {setting.layout.tp}")
+    if setting.layout.pp > 1:
+        flags.append(f"--pipeline-parallel-size {setting.layout.pp}")
+    flags += [f"--max-model-len {context}", f"--gpu-memory-utilization {setting.utilization:g}"]
+    if setting.weights == "fp8" and not setting.facts.quantization:
+        flags.append("--quantization fp8")
+    if setting.weights == "fp16" and setting.facts.dtype != "float16":
+        flags.append("--dtype float16")
+    if setting.kv in ("fp8", "int8"):
+        flags.append("--kv-cache-dtype fp8")
+    if question.frame.concurrency:
+        flags.append(f"--max-num-seqs {min(question.frame.concurrency, max(1, most))}")
+    return _lines("vllm serve", [*flags, "--host 127.0.0.1", "--port 8000"])
+
+
+def _lines(head: str, flags: list[str]) -> str:
+    return f"{head} " + " \\\n  ".join(flags)
+
+
+def _notes_of(setting: Setting, draft: Draft) -> None:
+    if setting.weights in ("int4", "int8"):
+        draft.add(
+            f"Для {setting.label} нужен готовый квантованный checkpoint (AWQ или GPTQ для INT4,"
+            " W8A8 для INT8): подставьте его id вместо исходного; движок увидит формат сам. Свой"
+            " делает `advisor optimize` или llm-compressor."
+        )
+    if setting.weights == "fp8":
+        draft.add(
+            "`--quantization fp8` квантует веса при загрузке; готовый FP8 checkpoint загрузится"
+            " быстрее и без флага."
+        )
+    if setting.subject.known and setting.subject.known.gated:
+        draft.add("Модель gated: сначала примите лицензию на хабе и войдите (`hf auth login`).")
+    draft.add(
+        "Флаги сверяйте с установленной версией (`vllm serve --help`): `advisor optimize` читает их"
+        " из неё сам.",
+        "Check the flags against your installed version.",
+    )

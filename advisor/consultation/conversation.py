@@ -1,0 +1,78 @@
+"""A history of messages to one question with everything it inherits."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from advisor.consultation.question import Question
+from advisor.consultation.types import Message, Services
+from advisor.consultation.understanding.frame import Frame, inherit
+from advisor.consultation.understanding.reading import read
+from advisor.consultation.understanding.text import normalize, wants_english
+
+_FOLLOWS = re.compile(
+    r"^\W*(а|ну а|и|и а|а вот|теперь|тогда|ок|хорошо|ладно|что если|а что|what"
+    r" about|and|then|ok|now|what if|how about)\b|"
+    r"\b(а если|что если|тогда|то же|то же самое|там же|эту|этой|этого|на ней|на нем|на них|такой"
+    r" же|вместо|what if|instead|same)\b"
+)
+_KEPT = 12
+"""Earlier messages that still matter."""
+
+
+def understand(messages: Sequence[Message], services: Services) -> Question:
+    """The last user message with the frame of the conversation."""
+    said = [message.content for message in messages if message.role == "user"][-_KEPT:]
+    raw = said[-1] if said else ""
+    text = normalize(raw)
+    own = read(raw)
+    old, previous = Frame(), None
+    for earlier in said[:-1]:
+        step = read(earlier)
+        old, _ = inherit(step, old)
+    follow = bool(said[:-1]) and _follows(text, own)
+    frame, taken = inherit(own, old) if follow else (own, ())
+    if follow:
+        previous = _last_intent(messages, services)
+    return Question(
+        raw=raw,
+        text=text,
+        frame=frame,
+        own=own,
+        services=services,
+        language=_language(said),
+        inherited=taken,
+        previous=previous,
+        follow_up=follow,
+        history=tuple(said[:-1]),
+    )
+
+
+def _follows(text: str, own: Frame) -> bool:
+    """A question that leans on what was said: by its words, or because it names no model."""
+    if _FOLLOWS.search(text):
+        return True
+    return not own.models and not own.parameters and not own.unknown
+
+
+def _language(said: Sequence[str]) -> Literal["ru", "en"]:
+    """Russian, unless the user asked for another in this conversation; the last wish holds."""
+    for text in reversed(said):
+        wish = wants_english(text)
+        if wish is not None:
+            return "en" if wish else "ru"
+    return "ru"
+
+
+def _last_intent(messages: Sequence[Message], services: Services) -> str | None:
+    """What the question before was about."""
+    from advisor.consultation.answers import ranked
+
+    users = [index for index, message in enumerate(messages) if message.role == "user"]
+    if len(users) < 2:
+        return None
+    before = understand(messages[: users[-2] + 1], services)
+    found = ranked(before)
+    if before.previous and (not found or found[0][1] < 4):
+        return before.previous
+    return found[0][0] if found else before.previous

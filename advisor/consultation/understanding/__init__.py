@@ -1,0 +1,1 @@
+"""Understanding: one text to a frame of names and numbers."""

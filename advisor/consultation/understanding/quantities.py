@@ -1,0 +1,305 @@
+"""Loads, lengths, times, money and shares of a question."""
+
+import re
+from typing import Any
+
+from advisor.consultation.understanding.frame import Currency, Money
+from advisor.consultation.understanding.numbers import (
+    MULT,
+    NUM,
+    PER,
+    SECOND,
+    TOKENS,
+    Found,
+    Reader,
+    scale,
+    token_count,
+)
+from knowledge.patterns import compiled
+
+_CURRENCY = (
+    r"(\$|€|₽|долл?\w*|бакс\w*|usd|дол\b|евро|eur\b|руб\w*|rub\b|р\.|р(?![a-zа-я])|цент\w*|"
+    r"cents?\b|тугрик\w*)"
+)
+_HOUR = rf"(?:{PER}|\s)(?:1\s*)?(?:gpu[- ]?)?(?:час|ч(?![a-zа-я])|h(?:ou)?rs?\b|hour|h\b)"
+_MONTH = r"(?:\s*(?:/|в|за|per|a)\s*)(?:мес\w*|month|mo\b)"
+_MILLION = (
+    r"\s*(?:/|за|per|на|a)?\s*(?:каждый\s*)?(?:1\s*)?(?:млн|миллион\w*|m(?:illion)?\b|лям\w*|"
+    r"mtok\w*|1m)"
+)
+_WORKERS = (
+    r"(?:параллельн\w+|паралельн\w+|одновременн\w+|активн\w+|concurrent|parallel|simultaneous|живых)?\s*"
+    r"(?:пользовател\w*|юзер\w*|человек\w*|клиент\w*|оператор\w*|сотрудник\w*|users?|people|"
+    r"поток\w*|стрим\w*|streams?|сесси\w*|диалог\w*|чат\w*|sessions?|запрос\w*|requests?|reqs?|"
+    r"соединени\w*|разработчик\w*|агент\w*|clients?|последовательност\w*|sequences?|промпт\w*|студент\w*)(?![a-zа-я])"
+)
+_DURATION = (
+    r"(мс|ms|миллисек\w*|минут\w*|мин|min(?:ute)?s?|час(?:а|ов)?|ч|h(?:ours?)?|hrs?|сек\.?|"
+    r"секунд\w*|sec(?:ond)?s?|с|s)(?![a-zа-я])"
+)
+_TTFT = r"(?:ttft|тт?фт|перв\w+ токен\w*|first token|time to first|до первого)"
+_TPOT = r"(?:tpot|itl|inter-?token|на токен|между токен\w*|per token|time per output|пауз\w*)"
+_E2E = (
+    r"(?:e2e|end.to.end|весь ответ|ответ целиком|полн\w+"
+    r" ответ\w*|ответ\b|выполня\w*|обработ\w*|latency|задержк\w*|латентн\w*|длится|висит|запрос\b)"
+)
+Values = dict[str, Any]
+
+
+def read(reader: Reader) -> Values:
+    """Fields of the frame; what was understood is hidden in the reader."""
+    values: Values = {}
+    for step in (_slashes, _money, _speeds, _volumes, _shares, _durations, _workers, _lengths):
+        step(reader, values)
+    return values
+
+
+def _slashes(reader: Reader, values: Values) -> None:
+    """«1024/256», "1024 in / 256 out"."""
+    pattern = (
+        rf"{NUM}\s*(к|k)?\s*(?:in|на"
+        r" вход\w*|вход\w*|input)?\s*/\s*(\d+)\s*(к|k)?(?:\s*(?:out|выход\w*|output))?(?![\w])"
+    )
+    for found in reader.pick(pattern, lambda f: f.value >= 16 or bool(f.groups[1])):
+        _, k_in, out, k_out = found.groups
+        values["input_tokens"] = token_count(found.value, k_in)
+        values["output_tokens"] = token_count(float(out or 0), k_out)
+
+
+def _money(reader: Reader, values: Values) -> None:
+    tail = f"(?P<tail>{_HOUR}|{_MONTH}|{_MILLION})?"
+    after = rf"{NUM}{MULT}\s*{_CURRENCY}{tail}"
+    before = rf"(?<!\w)[$€₽]\s*(\d+(?:[.,]\d+)?){MULT}(){tail}"
+    hourly = bool(compiled(r"час|hour|/ ?h\b|/ ?ч\b").search(reader.text))
+    millions = bool(compiled(r"милл|млн|1m\b|million|mtok").search(reader.text))
+    for match in sorted(
+        [*compiled(after).finditer(reader.text), *compiled(before).finditer(reader.text)],
+        key=lambda match: match.start(),
+    ):
+        if "·" in reader.text[match.start() : match.end()]:
+            continue
+        word = match[3] or match[0][0]
+        value = float(match[1].replace(",", "."))
+        role = match["tail"] or (" за млн" if millions and not hourly else "")
+        if match[2]:
+            value *= scale(match[2])
+        if word.startswith(("цент", "cent")):
+            value /= 100
+        money = Money(value=value, currency=_currency(word))
+        context = reader.text[max(0, match.start() - 45) : match.start()]
+        _place(money, role, context, reader.text[match.end() : match.end() + 30], values)
+        reader.hide(*match.span())
+
+
+def _place(money: Money, tail: str, before: str, after: str, values: Values) -> None:
+    if compiled(_HOUR).search(tail) or compiled(r" за (?:карту|gpu|штуку) в час").match(after):
+        role = "hour"
+    elif compiled(_MONTH).search(tail):
+        role = "month"
+    elif (
+        compiled(r"млн|милл|mill|лям|1m|mtok|\bm\b").search(tail)
+        or compiled(r"(миллион|млн|1m|mtok|лям|api|апи)[^·]{0,40}$").search(before)
+        or compiled(r"\s*(?:за|/|per)\s*(?:1\s*)?(?:миллион|млн|m)").match(after)
+    ):
+        role = "million"
+    elif compiled(r"месяц|month|мес\b").search(after[:18] + before[-22:]):
+        role = "month"
+    elif compiled(r"час|hour|gpu|карт|аренд|по $|⟦|стоит|бюджет").search(before + after[:12]):
+        role = "hour"
+    else:
+        role = "million" if money.value < 1 and money.currency == "$" else "hour"
+    if role == "hour":
+        values.setdefault("gpu_hour", money)
+    elif role == "month":
+        values.setdefault("budget_month", money)
+    else:
+        values["per_million"] = (*values.get("per_million", ()), money)
+
+
+def _currency(word: str) -> Currency:
+    if word.startswith(("₽", "руб", "rub", "р")):
+        return "₽"
+    return "€" if word.startswith(("€", "евро", "eur")) else "$"
+
+
+def _speeds(reader: Reader, values: Values) -> None:
+    per_second = rf"{NUM}{MULT}\s*(?:выходн\w+ |output )?(?:{TOKENS}{PER}{SECOND}|tps\b|t/s|ток/с)"
+    for found in reader.take(per_second, mult=True):
+        near = found.before[-25:] + found.after[:32]
+        alone = re.search(
+            r"на (?:1 )?(?:пользоват|поток|юзер|человек|запрос|стрим)|per"
+            r" (?:user|stream|request)|каждо",
+            near,
+        )
+        values["user_tokens_per_s" if alone else "tokens_per_s"] = found.value
+    for found in reader.take(
+        rf"{NUM}{MULT}\s*(?:rps|qps|рпс|(?:запр\w*\.?|req\w*){PER}{SECOND})", mult=True
+    ):
+        values["requests_per_s"] = found.value
+
+
+_PERIODS = (
+    (r"сут\w*|день|дня|дн\b|ежедневн\w*|day|daily|24 ?ч", 1.0),
+    (r"час|ч|hour|h", 24.0),
+    (r"минут\w*|мин|min\w*", 1440.0),
+    (r"мес\w*|month", 1 / 30),
+    (r"недел\w*|week", 1 / 7),
+)
+
+
+def _volumes(reader: Reader, values: Values) -> None:
+    for words, per_day in _PERIODS:
+        period = rf"(?:{PER}|\s)(?:1\s*)?(?:{words})(?![a-zа-я])"
+        for found in reader.take(rf"{NUM}{MULT}\s*{TOKENS}{period}", mult=True):
+            values["tokens_per_day"] = found.value * per_day
+        for found in reader.take(
+            rf"{NUM}{MULT}\s*(?:запрос\w*|request\w*|обращени\w*|сообщени\w*|диалог\w*|документ\w*){period}",
+            mult=True,
+        ):
+            values["requests_per_day"] = found.value * per_day
+        ahead = rf"(?:{PER}|^|\s)(?:{words})(?![a-zа-я])[^·.?!,]{{0,20}}?\s{NUM}{MULT}\s*{TOKENS}"
+        for found in reader.take(ahead, mult=True):
+            values["tokens_per_day"] = found.value * per_day
+
+
+def _shares(reader: Reader, values: Values) -> None:
+    for found in reader.take(rf"{NUM}\s*(?:%|процент\w*|percent|pct)"):
+        near = found.before[-40:] + found.after[:25]
+        if compiled(r"загру[зж]|утилиз|utili").search(near) and not compiled(
+            r"кеш|кэш|cache|спот|spot"
+        ).search(near):
+            values["utilization"] = found.value / 100
+        else:
+            values["shares"] = (*values.get("shares", ()), found.value / 100)
+
+
+def _durations(reader: Reader, values: Values) -> None:
+    bare = (
+        rf"(?:ttft|tpot|itl)\s*(?:=|:|около|is|of|~|в)?\s*(\d+(?:[.,]\d+)?)(?![\w.,%]|"
+        rf"\s*{_DURATION})"
+    )
+    for match in list(compiled(bare).finditer(reader.text)):
+        values["ttft_ms" if match[0].startswith("ttft") else "tpot_ms"] = float(
+            match[1].replace(",", ".")
+        )
+        reader.hide(*match.span(1))
+    for found in reader.take(rf"{NUM}\s*{_DURATION}"):
+        unit = found.groups[1] or ""
+        ms = found.value * _ms(unit)
+        role = _role(found)
+        if role:
+            values[role] = ms
+        elif unit.startswith(("час", "ч", "h")):
+            values["hours"] = found.value
+        elif unit.startswith(("мин", "min")) and not unit.startswith("мил"):
+            values["minutes"] = found.value
+        else:
+            values.setdefault("e2e_ms", ms)
+
+
+def _ms(unit: str) -> float:
+    if unit.startswith(("мс", "ms", "мил")):
+        return 1.0
+    if unit.startswith(("мин", "min")):
+        return 6e4
+    return 3.6e6 if unit.startswith(("ч", "h")) else 1e3
+
+
+def _role(found: Found) -> str | None:
+    """The nearest name of a latency before the number in its clause, then after it."""
+    unit = found.groups[1] or ""
+    roles = (("ttft_ms", _TTFT), ("tpot_ms", _TPOT), ("e2e_ms", _E2E))
+    long = unit.startswith(("час", "ч", "h", "мин", "min"))
+    if long and not compiled(r"ttft|e2e").search(found.before[-20:]):
+        return None
+    clause = re.split(r"[;·]|, (?=[a-zа-я])", found.before)[-1]
+    best = [(m.end(), name) for name, words in roles for m in compiled(words).finditer(clause)]
+    if best:
+        return max(best)[1]
+    tail = re.split(r"[;,·]", found.after)[0]
+    ahead = [
+        (m.start(), name) for name, words in roles for m in [compiled(words).search(tail)] if m
+    ]
+    if ahead and min(ahead)[0] <= 22:
+        return min(ahead)[1]
+    wide = [
+        (m.end(), name) for name, words in roles for m in compiled(words).finditer(found.before)
+    ]
+    return max(wide)[1] if wide else None
+
+
+def _workers(reader: Reader, values: Values) -> None:
+    names = (
+        r"(?:batch(?:"
+        r" ?size)?|батч\w*|бач\w*|concurrency|конкуррентност\w*|max[-_]num[-_]seqs|"
+        r"bs)\s*(?:=|:|до|в|of|размером|из)?\s*(\d+)(?![.,]?\d)"
+    )
+    for found in reader.take(names):
+        values["concurrency"] = round(found.value)
+    for found in reader.pick(
+        rf"{NUM}{MULT}\s*{_WORKERS}", lambda f: f.value >= 1 and f.value == int(f.value), mult=True
+    ):
+        values.setdefault("concurrency", round(found.value))
+    for found in reader.pick(
+        rf"{NUM}\s*(?:одновременн\w*|параллельн\w*|concurrent\w*)", lambda f: f.value >= 1
+    ):
+        values.setdefault("concurrency", round(found.value))
+    if "concurrency" not in values:
+        alone = (
+            r"(?:1 |одиночн\w+ )(?:поток|пользовател|запрос|юзер|стрим)|без батчинга|single"
+            r" (?:user|stream|request)"
+        )
+        if compiled(alone).search(reader.text):
+            values["concurrency"] = 1
+
+
+def _lengths(reader: Reader, values: Values) -> None:
+    length = (
+        rf"{NUM}(?:\s*(к|k|тыс\.?|тысяч\w*|млн\.?|"
+        rf"m)(?![a-zа-я]))?\s*(?:-?х\b)?\s*(?P<unit>{TOKENS})?"
+    )
+    for match in list(compiled(length).finditer(reader.text)):
+        raw, multiplier = float(match[1].replace(",", ".")), match[2]
+        before = reader.text[max(0, match.start() - 28) : match.start()]
+        after = reader.text[match.end() : match.end() + 24]
+        role = _length_role(before, after, bool(multiplier or match["unit"]))
+        if role is None:
+            continue
+        value = raw * scale(multiplier) if multiplier else raw
+        tokens = token_count(value, multiplier)
+        priced = tokens == 1_000_000 and compiled(r"сто[ия]|цен|cost|price|почем|руб|\$").search(
+            reader.text
+        )
+        if tokens > 1 and not priced and (role not in values or role == "context_tokens"):
+            values[role] = max(tokens, values.get(role, 0))
+            reader.hide(*match.span())
+
+
+_IN = r"(?:промпт\w*|prompt\w*|вход\w*|input|in\b|запрос\w* длин\w*|префилл?\w*|prefill)"
+_OUT = r"(?:выход\w*|output|out\b|ответ\w*|генер\w*|на выходе|completion|generat\w*)"
+_CONTEXT = r"(?:контекст\w*|context\w*|окн\w*|длин\w*|max[-_]model[-_]len|истори\w*|seq\w* len\w*)"
+
+
+def _length_role(before: str, after: str, marked: bool) -> str | None:
+    """Which length a bare number is: the nearest word decides, «32к» alone is a context."""
+    near_before = re.split(r"[;·,.]\s", before)[-1]
+    ahead = re.split(r"[;·,.]\s", after)[0][:20]
+    roles = (("context_tokens", _CONTEXT), ("output_tokens", _OUT), ("input_tokens", _IN))
+    behind = [
+        (m.end(), name) for name, words in roles for m in compiled(words).finditer(near_before)
+    ]
+    front = [
+        (m.start(), name) for name, words in roles for m in [compiled(words).search(ahead)] if m
+    ]
+    if (
+        front
+        and marked
+        and min(front)[0] <= 12
+        and not (behind and max(behind)[0] >= len(near_before) - 2)
+    ):
+        return min(front)[1]
+    if behind and (marked or len(near_before) - max(behind)[0] <= 12):
+        return max(behind)[1]
+    if front and min(front)[0] <= 3:
+        return min(front)[1]
+    return "context_tokens" if marked else None
