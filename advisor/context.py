@@ -9,6 +9,7 @@ from knowledge.types import (
     Estimate,
     Event,
     LoadPlan,
+    LoadSearch,
     Metric,
     QualityPlan,
     Task,
@@ -28,10 +29,13 @@ OnEvent = Callable[[Event], None]
 class Pace:
     """How long a trial's parts last; shorter on a simulated engine."""
 
-    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=8, rounds=2))
+    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=24, rounds=1))
     naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0.5, round_s=16, rounds=1))
     production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=5))
+    load_search: LoadSearch = field(default_factory=LoadSearch)
     quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16))
+    drain_s: float = 3.0
+    """How long a round's last requests take, for the reckoning of the budget."""
     deadline_s: float = 420.0
     launch_cv: float = 0.015
     """Relative spread of the same configuration from launch to launch."""
@@ -52,8 +56,10 @@ class Context:
     catalog: FlagCatalog | None = None
     naive: bool = True
     reports: Path = Path("reports")
+    approval_wait_s: float | None = None
+    """How long a risky step waits for a person's word; None: nobody is asked."""
 
-    def emit(self, kind: str, **payload: object) -> None:
+    def emit(self, kind: str, /, **payload: object) -> None:
         """Append to the session's one log and tell whoever watches."""
         self.on_event(self.store.append(self.session, kind, dict(payload)))
 
@@ -70,6 +76,7 @@ class Context:
         load: LoadPlan | None = None,
         quality: bool = True,
         worth_checking: WorthChecking | None = None,
+        load_search: LoadSearch | None = None,
     ) -> TrialSpec:
         plan = self.pace.quality.replace(floor=self.task.quality_floor)
         return TrialSpec(
@@ -82,7 +89,8 @@ class Context:
             load=(load or self.pace.load).replace(seed=self.task.seed + ordinal),
             quality=plan if quality else None,
             worth_checking=worth_checking,
-            deadline_s=self.pace.deadline_s,
+            load_search=load_search,
+            deadline_s=self.pace.deadline_s * (2 if load_search else 1),
         )
 
     async def measure(self, *specs: TrialSpec) -> tuple[TrialResult, ...]:

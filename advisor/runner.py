@@ -5,15 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+from langgraph.types import Command
 
-from advisor.context import Context, OnEvent, Pace
+from advisor import approval
+from advisor.context import Context, OnEvent
 from advisor.graph import build
+from advisor.pace import pace_of
+from advisor.state import State
 from knowledge.errors import AdvisorError, BadInput, NoRoom
 from knowledge.quantities import format_bytes
-from knowledge.types import EngineConfig, LoadPlan, QualityPlan, Task
+from knowledge.types import Task
 from tools import engines, envs
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
@@ -22,13 +29,6 @@ from tools.store import SessionRecord, Status, Store
 from tools.trial import World
 
 _MOST_STEPS = 1000
-_SIMULATED_PACE = Pace(
-    load=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=2),
-    naive=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=1),
-    production=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=4),
-    quality=QualityPlan(chunks=8, chunk_tokens=64),
-    deadline_s=30.0,
-)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Options:
     reports: Path = Path("reports")
     model: str = ""
     """What the user typed, for the command that repeats the session."""
+    approval_wait_s: float | None = None
+    """How long a risky step waits for a person's word; None: nobody is asked."""
 
 
 def new_session_id(task: Task, at: datetime) -> str:
@@ -47,19 +49,43 @@ def new_session_id(task: Task, at: datetime) -> str:
 
 
 async def start(
-    task: Task, options: Options, store: Store, home: Home, on_event: OnEvent
+    task: Task,
+    options: Options,
+    store: Store,
+    home: Home,
+    on_event: OnEvent,
+    on_line: Callable[[str], None] = lambda _: None,
 ) -> SessionRecord:
     """Run a new session to its end. Raises AdvisorError; cancellation leaves it resumable."""
-    session = new_session_id(task, datetime.now(UTC))
-    simulated = engines.load(task.engine).capabilities(task.hardware).simulated
-    kept: dict[str, object] = {"naive": options.naive, "reports": str(options.reports.absolute())}
-    kept |= {"model": options.model or task.model.path}
-    store.create_session(session, task, kept | {"simulated": simulated})
+    if task.flags:
+        await check_flags(task, home, on_line)
+    session = create(task, options, store, datetime.now(UTC))
     return await resume(session, store, home, on_event)
 
 
-async def resume(session: str, store: Store, home: Home, on_event: OnEvent) -> SessionRecord:
-    """Run a session from its last checkpoint. A finished one is returned as it is."""
+def create(task: Task, options: Options, store: Store, at: datetime) -> str:
+    """Write a new session down without running it; its id. `resume` runs it."""
+    session = new_session_id(task, at)
+    simulated = engines.load(task.engine).capabilities(task.hardware).simulated
+    kept: dict[str, object] = {"naive": options.naive, "reports": str(options.reports.absolute())}
+    kept |= {"model": options.model or task.model.path}
+    if options.approval_wait_s is not None:
+        kept["approval_wait_s"] = options.approval_wait_s
+    store.create_session(session, task, kept | {"simulated": simulated})
+    return session
+
+
+async def resume(
+    session: str,
+    store: Store,
+    home: Home,
+    on_event: OnEvent,
+    control: RunControl | None = None,
+) -> SessionRecord:
+    """Run a session from its last checkpoint. A finished one is returned as it is.
+
+    A drain asked for through `control` ends it after the step in flight, as a cancellation.
+    """
     record = store.record(session)
     if record.row.status in (Status.DONE, Status.INFEASIBLE):
         return record
@@ -68,11 +94,11 @@ async def resume(session: str, store: Store, home: Home, on_event: OnEvent) -> S
     store.set_status(session, Status.RUNNING)
     context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
     try:
-        await _run(context, home.session_dir(session) / "graph.sqlite")
-    except asyncio.CancelledError:
+        await _run(context, home.session_dir(session) / "graph.sqlite", control)
+    except (asyncio.CancelledError, GraphDrained) as end:
         store.set_status(session, Status.CANCELLED)
         context.emit("cancelled")
-        raise
+        raise asyncio.CancelledError from end
     except AdvisorError as error:
         store.set_status(session, Status.FAILED)
         context.emit("failed", message=str(error))
@@ -80,7 +106,7 @@ async def resume(session: str, store: Store, home: Home, on_event: OnEvent) -> S
     return store.record(session)
 
 
-async def _run(context: Context, checkpoints: Path) -> None:
+async def _run(context: Context, checkpoints: Path, control: RunControl | None) -> None:
     checkpoints.parent.mkdir(parents=True, exist_ok=True)
     config: RunnableConfig = {
         "configurable": {"thread_id": context.session},
@@ -88,12 +114,16 @@ async def _run(context: Context, checkpoints: Path) -> None:
     }
     async with AsyncSqliteSaver.from_conn_string(str(checkpoints)) as saver:
         begun = await saver.aget_tuple(config)
-        await build(saver).ainvoke(
-            None if begun else {"session": context.session},
-            config,
-            context=context,
-            durability="sync",
-        )
+        graph = build(saver)
+        given: State | Command[Any] | None = None if begun else {"session": context.session}
+        while True:
+            state = await graph.ainvoke(
+                given, config, context=context, durability="sync", control=control
+            )
+            if not (asked := (state or {}).get("__interrupt__")):
+                return
+            question = approval.Question.model_validate(asked[0].value)
+            given = Command(resume=await approval.wait(context, question, control))
 
 
 async def _context(record: SessionRecord, store: Store, home: Home, on_event: OnEvent) -> Context:
@@ -104,6 +134,7 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         logs=home.session_dir(session) / "logs",
         progress=_told_as_events(store, session, on_event),
     )
+    wait_s = options.get("approval_wait_s")
     engine = engines.load(task.engine)
     needs = engine.env_spec(task.hardware)
     environment = await envs.ensure(needs, home, world.progress) if needs else None
@@ -112,12 +143,21 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         task=task,
         store=store,
         world=world,
-        pace=_SIMULATED_PACE if options.get("simulated") else Pace(),
+        pace=pace_of(task, simulated=bool(options.get("simulated"))),
         on_event=on_event,
         catalog=await engine.catalog(environment, home, world.progress),
         naive=bool(options.get("naive", True)),
         reports=Path(str(options.get("reports", "reports"))),
+        approval_wait_s=float(str(wait_s)) if wait_s is not None else None,
     )
+
+
+async def check_flags(task: Task, home: Home, on_line: Callable[[str], None]) -> None:
+    """Raises UnknownFlag or BadInput before a session is made of a task that can't run."""
+    engine = engines.load(task.engine)
+    needs = engine.env_spec(task.hardware)
+    environment = await envs.ensure(needs, home, on_line) if needs else None
+    engine.validate(task.default.config, await engine.catalog(environment, home, on_line))
 
 
 def _told_as_events(store: Store, session: str, on_event: OnEvent) -> Callable[[str], None]:
@@ -131,7 +171,7 @@ def least_budget_s(task: Task, naive: bool) -> float:
     """Seconds below which not even the default could be measured twice."""
     engine = engines.load(task.engine)
     simulated = engine.capabilities(task.hardware).simulated
-    pace = _SIMULATED_PACE if simulated else Pace()
+    pace = pace_of(task, simulated=simulated)
     start_s = 1.0 if simulated else 30.0
     plan = pace.load
     once = start_s + plan.warmup_s + plan.rounds * plan.round_s
@@ -143,8 +183,7 @@ def least_budget_s(task: Task, naive: bool) -> float:
 def require_room(task: Task) -> None:
     """Raises NoRoom when not even the engine's default fits into the free memory."""
     engine = engines.load(task.engine)
-    default = EngineConfig(engine=task.engine)
-    needed = engine.memory_needed_bytes(default, task.model, task.hardware)
+    needed = engine.memory_needed_bytes(task.default.config, task.model, task.hardware)
     free = free_device_memory_bytes(task.hardware)
     if needed > free:
         raise NoRoom(

@@ -9,6 +9,7 @@ import yaml
 
 from advisor import outcome
 from advisor.export.command import Command, portable
+from advisor.export.practice import Practice, practice
 from knowledge.errors import BadInput
 from knowledge.types import Frozen, Launch, TrialResult
 from tools.store import SessionRecord
@@ -52,6 +53,7 @@ class Deployment(Frozen):
     memory_gib: int | None
     """Peak memory of the measured process tree with a quarter on top, in whole GiB."""
     ready_s: float
+    practice: Practice
 
 
 def deployment(record: SessionRecord) -> Deployment:
@@ -87,6 +89,7 @@ def deployment(record: SessionRecord) -> Deployment:
         cores=hardware.cores,
         memory_gib=_memory_gib(trial),
         ready_s=trial.launch.ready_s,
+        practice=practice(record, trial),
     )
 
 

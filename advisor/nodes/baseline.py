@@ -3,11 +3,14 @@
 from langgraph.runtime import Runtime
 
 from advisor.context import Context
+from advisor.profiling import with_steps
 from advisor.state import State
 from knowledge.errors import NothingMeasured
-from knowledge.types import Candidate, EngineConfig
+from knowledge.types import Candidate, EngineConfig, TrialResult
 
 NAIVE_ENGINE = "transformers"
+_TRACE_S = {"cpu": 4.0, "cuda": 1.5}
+"""Some dozens of steps."""
 
 
 async def baseline(state: State, runtime: Runtime[Context]) -> State:
@@ -21,14 +24,15 @@ async def baseline(state: State, runtime: Runtime[Context]) -> State:
             ctx.spec(ordinal, "naive", naive, load=ctx.pace.naive, quality=False)
         )
         ordinal, spent_s = ordinal + 1, spent_s + result.seconds
-    default = Candidate(config=EngineConfig(engine=ctx.task.engine))
-    (result,) = await ctx.measure(ctx.spec(ordinal, "baseline", default))
+    traced = ctx.pace.load.replace(profile_s=_TRACE_S[ctx.task.hardware.device.kind])
+    (result,) = await ctx.measure(ctx.spec(ordinal, "baseline", ctx.task.default, load=traced))
     if result.failure:
         raise NothingMeasured(
             f"движок {ctx.task.engine} с настройками по умолчанию не дал ни одного измерения: "
             f"{result.failure.cause.value}, {result.failure.message}",
             f"Журнал запуска: {ctx.world.logs / (result.trial_id + '.log')}",
         )
+    _note_profile(ctx, result)
     return {
         "ordinal": ordinal + 1,
         "spent_s": spent_s + result.seconds,
@@ -36,3 +40,13 @@ async def baseline(state: State, runtime: Runtime[Context]) -> State:
         "incumbent": result.trial_id,
         "screening": False,
     }
+
+
+def _note_profile(ctx: Context, result: TrialResult) -> None:
+    """What the trace of the default says replaces what the roofline alone expected."""
+    first = ctx.store.profile(ctx.session)
+    if result.profile is None or first is None or first.measured:
+        return
+    found = with_steps(first, ctx.task, result)
+    ctx.store.put_profile(ctx.session, found)
+    ctx.emit("profile", bottleneck=found.bottleneck, evidence=list(found.evidence))

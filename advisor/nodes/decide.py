@@ -2,6 +2,7 @@
 
 from langgraph.runtime import Runtime
 
+from advisor import approval
 from advisor.context import Context, failed_checks, figure, slos_met, worst_violation
 from advisor.nodes._pending import pending
 from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
@@ -9,6 +10,7 @@ from advisor.state import State
 from knowledge.quantities import format_number
 from knowledge.statistics import ratio_of_estimates
 from knowledge.types import (
+    Cause,
     Decision,
     Estimate,
     Hypothesis,
@@ -18,6 +20,7 @@ from knowledge.types import (
 )
 
 _LESS_VIOLATED = 0.02
+_QUALITY = "качество:"
 _SCREENS_TO_PAY = 4
 
 
@@ -36,6 +39,7 @@ async def decide(state: State, runtime: Runtime[Context]) -> State:
         reference,
         QualityVerdict.model_validate(quality) if quality else None,
     )
+    verdict = _asked(ctx, hypothesis, verdict)
     if all(known.trial_id != verdict.trial_id for known in ctx.store.verdicts(ctx.session)):
         ctx.store.put_verdict(ctx.session, verdict)
         ctx.emit(
@@ -45,6 +49,19 @@ async def decide(state: State, runtime: Runtime[Context]) -> State:
             reason=verdict.reason,
         )
     return {"ordinal": state["ordinal"] + 1, **_next(state, ctx, hypothesis, result, verdict)}
+
+
+def _asked(ctx: Context, hypothesis: Hypothesis, verdict: Verdict) -> Verdict:
+    """A gain that only the quality floor stands against may be taken on a person's word."""
+    quality, gain = verdict.quality, verdict.speedup
+    if not (quality and gain and not quality.non_inferior and verdict.reason.startswith(_QUALITY)):
+        return verdict
+    question = approval.below_floor(ctx, hypothesis, verdict.trial_id, gain, quality)
+    if not approval.approved(question):
+        return verdict
+    return verdict.replace(
+        decision=Decision.KEPT, reason=f"{verdict.reason}; потерю качества принял человек"
+    )
 
 
 def _next(
@@ -121,6 +138,8 @@ def _decision(  # noqa: PLR0911 - one return per ground, in the order of their w
     effect: Estimate | None,
     quality: QualityVerdict | None,
 ) -> tuple[Decision, str]:
+    if result.failure and result.failure.cause is Cause.DECLINED:
+        return Decision.DROPPED, result.failure.message
     if result.failure:
         return Decision.CRASHED, f"{result.failure.cause.value}: {result.failure.message}"
     if broken := failed_checks([result]):
@@ -140,12 +159,14 @@ def _decision(  # noqa: PLR0911 - one return per ground, in the order of their w
     if quality and not quality.non_inferior:
         loss = quality.loss_nats_per_token
         return Decision.DROPPED, (
-            f"качество: потеря {format_number(loss.value, 4)} {_interval(loss, 4)} нат/токен "
+            f"{_QUALITY} потеря {format_number(loss.value, 4)} {_interval(loss, 4)} нат/токен "
             f"при допуске {format_number(quality.margin, 3)}; {shown}"
         )
     if quality is None and hypothesis.quality_risk != "none":
         why = result.quality_skipped or "не измерено"
-        return Decision.DROPPED, f"качество не подтверждено ({why}); {shown}"
+        if not ctx.task.model.dummy_weights:
+            return Decision.DROPPED, f"качество не подтверждено ({why}); {shown}"
+        shown += f"; только скорость, качество не проверено: {why}"
     return Decision.KEPT, f"{shown}" + (", ближе к SLO" if nearer else "")
 
 

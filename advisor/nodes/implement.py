@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
 
+from advisor import approval
 from advisor.context import Context, describe
 from advisor.nodes._pending import pending
 from advisor.state import State
-from knowledge.errors import AdvisorError, ArtifactFailed, UnknownFlag
+from knowledge.errors import AdvisorError, ArtifactFailed, Declined, UnknownFlag
 from knowledge.types import Cause, Failure, TrialResult
 from tools.trial import prepare, set_up
 
@@ -18,11 +19,14 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
     Installing an environment is set-up and costs no budget; making an artifact does.
     """
     ctx = runtime.context
-    _, spec = pending(state, ctx)
+    hypothesis, spec = pending(state, ctx)
     if ctx.store.trial(spec.trial_id):
         return {}
+    said = approval.approved(approval.expensive(ctx, hypothesis, spec.trial_id))
     started = datetime.now(UTC)
     try:
+        if said is False:
+            raise Declined("дорогой замер не одобрен")
         await set_up(spec, ctx.world)
         started = datetime.now(UTC)
         await prepare(spec, ctx.world)
@@ -39,6 +43,8 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
 
 
 def _cause(error: AdvisorError) -> Cause:
+    if isinstance(error, Declined):
+        return Cause.DECLINED
     if isinstance(error, UnknownFlag):
         return Cause.BAD_FLAG
     return Cause.ARTIFACT if isinstance(error, ArtifactFailed) else Cause.SETUP

@@ -4,11 +4,13 @@ from typing import Literal
 
 from langgraph.runtime import Runtime
 
+from advisor import approval
 from advisor.context import Context, figure, slos_met
 from advisor.nodes.validate import quality_of
+from advisor.policy import finalist, in_turns
 from advisor.state import State
 from knowledge.statistics import speedup
-from knowledge.types import Candidate, Decision, EngineConfig, Estimate, ProductionTest, TrialResult
+from knowledge.types import Candidate, Decision, Estimate, Hypothesis, ProductionTest, TrialResult
 from tools import engines
 
 
@@ -17,14 +19,22 @@ async def production_test(state: State, runtime: Runtime[Context]) -> State:
     ctx = runtime.context
     if ctx.store.production(ctx.session):
         return {}
-    screening = ctx.store.trial(state["incumbent"])
-    assert screening
-    default, winner = await _measure(ctx, state["ordinal"], screening.spec.candidate)
-    tested = _conclude(ctx, default, winner, screening)
+    screening, combination = _contender(ctx, state)
+    candidate = combination.candidate if combination else screening.spec.candidate
+    default, winner = await _measure(ctx, state["ordinal"], candidate)
+    tested = _conclude(ctx, default, winner, screening, combination)
     _record_quality(ctx, winner, screening, tested)
     ctx.store.put_production(ctx.session, tested)
     ctx.emit("production", handed_in=tested.handed_in, reason=tested.reason)
     return {}
+
+
+def _contender(ctx: Context, state: State) -> tuple[TrialResult, Hypothesis | None]:
+    """The trial that chose what is tested; the combination, where it was chosen by quick starts."""
+    combination = finalist(ctx, state) if in_turns(ctx) else None
+    screening = ctx.store.trial(state["reference"] if combination else state["incumbent"])
+    assert screening
+    return screening, combination
 
 
 def _record_quality(
@@ -54,12 +64,16 @@ async def _measure(
 ) -> tuple[TrialResult, TrialResult]:
     """(default, winner); the same trial twice when the default is the winner."""
     plan = ctx.pace.production
-    default = Candidate(config=EngineConfig(engine=ctx.task.engine))
-    ours = ctx.spec(ordinal, "production", default, load=plan)
-    if candidate == default:
+    default = ctx.task.default
+    search = ctx.pace.load_search if ctx.task.slos else None
+    only_one = candidate == default
+    ours = ctx.spec(
+        ordinal, "production", default, load=plan, load_search=search if only_one else None
+    )
+    if only_one:
         (only,) = await ctx.measure(ours)
         return only, only
-    theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan)
+    theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan, load_search=search)
     engine = engines.load(ctx.task.engine)
     if engine.capabilities(ctx.world.hardware).sides_by_side:
         first, second = await ctx.measure(ours, theirs)
@@ -70,20 +84,31 @@ async def _measure(
 
 
 def _conclude(
-    ctx: Context, default: TrialResult, winner: TrialResult, screening: TrialResult
+    ctx: Context,
+    default: TrialResult,
+    winner: TrialResult,
+    screening: TrialResult,
+    combination: Hypothesis | None,
 ) -> ProductionTest:
     gain = _gain(ctx, default, winner)
-    handed_in, reason = _choice(ctx, default, winner, gain)
+    accepted = approval.waived(ctx, screening.trial_id)
+    handed_in, reason = _choice(ctx, default, winner, gain, quality_accepted=accepted)
+    chosen = winner if handed_in == "winner" else default
     ours, then = figure(winner, ctx.metric), figure(screening, ctx.metric)
+    agrees = bool(ours and then and _agree(ours, then, ctx.pace.launch_cv))
+    if combination:
+        expected = combination.predicted_speedup
+        agrees = bool(gain and gain.low <= expected.high and expected.low <= gain.high)
     return ProductionTest(
         default_trial_id=default.trial_id,
         winner_trial_id=winner.trial_id,
         speedup=gain or Estimate(value=1, low=1, high=1, n=0),
-        agrees_with_screening=bool(ours and then and _agree(ours, then, ctx.pace.launch_cv)),
+        agrees_with_screening=agrees,
         screening_trial_id=screening.trial_id,
         handed_in=handed_in,
         reason=reason,
-        slos_met=slos_met(ctx.task, winner if handed_in == "winner" else default),
+        slos_met=slos_met(ctx.task, chosen),
+        highest_load=chosen.highest_load,
     )
 
 
@@ -108,14 +133,19 @@ def _gain(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate |
 
 
 def _choice(  # noqa: PLR0911 - one return per ground
-    ctx: Context, default: TrialResult, winner: TrialResult, gain: Estimate | None
+    ctx: Context,
+    default: TrialResult,
+    winner: TrialResult,
+    gain: Estimate | None,
+    *,
+    quality_accepted: bool = False,
 ) -> tuple[Literal["winner", "default"], str]:
     if default.trial_id == winner.trial_id:
         return "default", "ни одно изменение не дало подтверждённого выигрыша"
     if winner.failure:
         return "default", f"победитель не запустился с нуля: {winner.failure.message}"
     quality = quality_of(ctx, winner)
-    if quality and not quality.non_inferior:
+    if quality and not quality.non_inferior and not quality_accepted:
         return "default", "при повторном запуске качество победителя хуже допуска"
     if slos_met(ctx.task, winner) and not slos_met(ctx.task, default):
         return "winner", "SLO выполняет только найденная конфигурация"
@@ -123,6 +153,11 @@ def _choice(  # noqa: PLR0911 - one return per ground
         return "default", "при повторном замере победитель нарушает SLO"
     if gain is None or gain.low <= 1:
         return "default", "при повторном замере выигрыш неотличим от нуля"
+    if ctx.task.model.dummy_weights:
+        return "winner", (
+            "выигрыш в скорости подтверждён запуском с нуля; качество не проверено, "
+            "веса случайные: до внедрения повторите сессию на настоящих весах"
+        )
     return "winner", "выигрыш подтверждён запуском с нуля рядом с настройками по умолчанию"
 
 

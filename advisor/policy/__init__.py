@@ -13,6 +13,7 @@ from knowledge.cards import load_cards
 from knowledge.errors import BadInput
 from knowledge.statistics import ratio_of_estimates
 from knowledge.types import Change, Hypothesis, Interval, TrialResult
+from tools import engines
 
 FINALIST = "finalist"
 QUICK_START = "quick-start"
@@ -20,6 +21,9 @@ QUICK_START_PAYS_FROM_S = 45.0
 """A full start slower than this costs a session more trials than it is worth."""
 _ORDER = {"portfolio": ("knowledge", "search"), "knowledge": ("knowledge",), "search": ("search",)}
 _FRUITLESS_SEARCHES = 4
+_LATER_START = 0.6
+"""The first start fills the caches: 215 s, then 100 to 125 s on an H100; 150 s, then 35 to 75 s on
+two cores (2026-11-23)."""
 _CONFIDENCE = 1.5
 """A finalist's start differs from the ones it was screened with: half as wide again."""
 
@@ -38,7 +42,15 @@ def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis 
             if proposed := policy.propose(view):
                 return _first(proposed, ctx, state), ""
         reason = "ни одна гипотеза больше не обещает достаточного выигрыша"
-    return (finalist, "") if (finalist := _finalist(ctx, state)) else (None, reason)
+    if in_turns(ctx):  # the cold test itself measures the combination, and in turns
+        return None, reason
+    return (chosen, "") if (chosen := finalist(ctx, state)) else (None, reason)
+
+
+def in_turns(ctx: Context) -> bool:
+    """Two servers fit beside each other, so the cold test compares them round by round."""
+    engine = engines.load(ctx.task.engine)
+    return engine.capabilities(ctx.world.hardware).sides_by_side
 
 
 def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypothesis:
@@ -72,11 +84,19 @@ def is_quick_start(hypothesis: Hypothesis) -> bool:
 
 def remaining_s(state: State, ctx: Context) -> float:
     """Budget left for the search once the finalist and the production test are set aside."""
-    default = next(t for t in ctx.store.trials(ctx.session) if t.spec.purpose == "baseline")
-    ready_s = default.launch.ready_s if default.launch else 0.0
+    trials = ctx.store.trials(ctx.session)
+    default = next(t for t in trials if t.spec.purpose == "baseline")
+    own = [t.launch.ready_s for t in trials if t.launch and t.spec.purpose != "naive"]
+    ready_s = median(own[-3:]) if own else 0.0
+    if len(own) == 1:
+        ready_s *= _LATER_START
     plan = ctx.pace.production
-    production_s = 1.6 * ready_s + 2 * (plan.warmup_s + plan.rounds * (plan.round_s + 3)) + 20
-    finalist_s = default.seconds if state["screening"] else 0.0
+    rounds_s = plan.rounds * (plan.round_s + ctx.pace.drain_s)
+    production_s = 1.6 * ready_s + 2 * (plan.warmup_s + rounds_s) + 20
+    if ctx.task.slos:
+        search = ctx.pace.load_search
+        production_s += search.points * (search.round_s + ctx.pace.drain_s)
+    finalist_s = default.seconds if state["screening"] and not in_turns(ctx) else 0.0
     return ctx.task.budget.seconds - state["spent_s"] - production_s - finalist_s
 
 
@@ -103,6 +123,7 @@ def view_of(ctx: Context, state: State) -> View:
         calibration=calibrate(tested),
         trial_s=median(recent) if recent else 60.0,
         seed=ctx.task.seed,
+        task=ctx.task,
     )
 
 
@@ -116,7 +137,7 @@ def _plateau(ctx: Context) -> str:
     return ""
 
 
-def _finalist(ctx: Context, state: State) -> Hypothesis | None:
+def finalist(ctx: Context, state: State) -> Hypothesis | None:
     """What was kept with quick starts, now with the engine's full start, against the incumbent."""
     if not (state["screening"] and state["kept"]):
         return None

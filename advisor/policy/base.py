@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from advisor.calibration import Calibration
-from knowledge.types import Candidate, Hypothesis, Metric, Slo, TrialResult, Verdict
+from knowledge.types import Candidate, Hypothesis, Metric, Slo, Task, TrialResult, Verdict
 from tools.engines.base import FlagCatalog
 
 
@@ -27,11 +27,14 @@ class View:
     trial_s: float
     """What a trial costs at present."""
     seed: int
+    task: Task
 
     def is_new(self, candidate: Candidate) -> bool:
-        """Never tried, whether it was measured or crashed."""
-        return candidate != self.base and all(
-            candidate != trial.spec.candidate for trial in self.trials
+        """Never tried, whether it was measured or crashed, and the user's own flags as given."""
+        return (
+            candidate != self.base
+            and self.task.allows(candidate)
+            and all(candidate != trial.spec.candidate for trial in self.trials)
         )
 
 

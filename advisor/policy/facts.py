@@ -19,7 +19,11 @@ def facts_of(
         "flags": flags,
         "env": base.config.env,
         "artifact": base.artifact.scheme if base.artifact else None,
-        "model": task.model.facts.model_dump(mode="json") | {"bytes": task.model.weights_bytes},
+        "model": task.model.facts.model_dump(mode="json")
+        | {
+            "bytes": task.model.weights_bytes,
+            "dummy_weights": task.model.dummy_weights,
+        },
         "hardware": hardware.model_dump(mode="json", exclude={"device"}),
         "device": hardware.device.model_dump(mode="json"),
         "isa": hardware.isa,

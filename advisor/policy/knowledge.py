@@ -10,6 +10,9 @@ from knowledge.types import Change, Decision, Hypothesis, Interval, Metric
 _UNKNOWN = Interval(low=0.9, high=1.12)
 _UPSIDE_WEIGHT = 0.3
 """How much the optimistic end counts: an uncertain card may be worth a look."""
+_FROM_PROFILE = "профиль"
+_SIGNAL_WORTH = 0.08
+"""Log gain that a technique is credited with when the measured bottleneck is the one it is for."""
 
 
 class KnowledgePolicy:
@@ -23,6 +26,7 @@ class KnowledgePolicy:
             for card in load_cards()
             if not self._ruled_out(view, card)
             for label, change in expand(card, view.facts)
+            if not _needs_real_weights(card, change) or not _dummy(view)
             if view.is_new(view.base.apply(change))
         ]
         return sorted(found, key=_worth, reverse=True)
@@ -46,10 +50,28 @@ class KnowledgePolicy:
             parent=view.base.content_id(),
             metric=view.metric,
             predicted_speedup=view.calibration.apply(effect),
-            evidence=tuple(f"{source.title}, {source.date}" for source in card.sources),
+            evidence=(*_signal(card, view), *(s.describe() for s in card.sources)),
             cost_s=view.trial_s + card.cost.extra_s,
             quality_risk=card.quality_risk,
         )
+
+
+def _needs_real_weights(card: TechniqueCard, change: Change) -> bool:
+    """Random weights can't be calibrated, and no draft is ever accepted by them."""
+    return change.artifact is not None or "speculation" in card.topics
+
+
+def _dummy(view: View) -> bool:
+    return bool(view.facts["model"]["dummy_weights"])  # type: ignore[index]
+
+
+def _signal(card: TechniqueCard, view: View) -> tuple[str, ...]:
+    """What the profile of the running engine says for this technique."""
+    profile = view.facts["profile"]
+    assert isinstance(profile, dict)
+    if profile.get("measured") and profile.get("bottleneck") in card.signals:
+        return (f"{_FROM_PROFILE}: {profile['evidence'][1]}",)
+    return ()
 
 
 def effect_of(card: TechniqueCard, regime: str, metric: Metric) -> Interval:
@@ -73,6 +95,8 @@ def _worth(hypothesis: Hypothesis) -> float:
     """Expected log gain per second, with some credit for the upside."""
     interval = hypothesis.predicted_speedup
     gain = math.log(interval.middle) + _UPSIDE_WEIGHT * max(0.0, math.log(interval.high))
+    if any(line.startswith(_FROM_PROFILE) for line in hypothesis.evidence):
+        gain += _SIGNAL_WORTH
     return gain / hypothesis.cost_s
 
 

@@ -76,6 +76,16 @@ def lengths(of: Lengths) -> str:
     return f"от {number(of.low, 0)} до {number(of.high, 0)}{NBSP}токенов"
 
 
+_ARRIVALS = {
+    "poisson": "Poisson",
+    "constant": "равные паузы",
+    "gamma": "гамма-распределённые паузы",
+    "steps": "ступени",
+    "diurnal": "суточный ход",
+    "phased": "фазы",
+}
+
+
 def arrival(of: Workload) -> str:
     """«8 потоков без пауз», «в среднем 4 запроса в секунду (Poisson)»."""
     if isinstance(of.arrival, ClosedLoop):
@@ -83,4 +93,5 @@ def arrival(of: Workload) -> str:
         return f"{streams}, каждый шлёт следующий запрос сразу после ответа"
     cap = of.arrival.max_in_flight
     limit = f", одновременно не больше {cap}" if cap else ""
-    return f"Poisson, в среднем {number(of.arrival.rate_per_s)}{NBSP}запр./с{limit}"
+    kind = _ARRIVALS[of.arrival.kind]
+    return f"{kind}, в среднем {number(of.arrival.rate_per_s)}{NBSP}запр./с{limit}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from advisor.outcome import describe
 from advisor.report.context import ReportContext, figure
 from knowledge.types import (
     Artifact,
@@ -54,6 +55,17 @@ class SloSummary(Frozen):
     met: bool | None
 
 
+class Nearest(Frozen):
+    """The measured configuration that comes nearest to all SLOs, and which one it breaks most."""
+
+    trial_id: str
+    setting: str
+    binding: Slo
+    measured: Estimate | None
+    violation: float
+    """Relative distance to the binding SLO's limit; 0 or below: it is met."""
+
+
 class Summary(Frozen):
     """What a session found, without the samples."""
 
@@ -71,6 +83,8 @@ class Summary(Frozen):
     agrees_with_screening: bool | None
     configurations: tuple[Configuration, ...]
     slos: tuple[SloSummary, ...]
+    nearest: Nearest | None
+    """Where SLOs were asked for and what is handed in breaks one."""
     highest_load: dict[str, float] | None
     hypotheses: tuple[HypothesisSummary, ...]
     decisions: dict[Decision, int]
@@ -99,6 +113,7 @@ def summary(record: SessionRecord) -> Summary:
         agrees_with_screening=test.agrees_with_screening if test else None,
         configurations=_configurations(ctx),
         slos=_slos(ctx),
+        nearest=_nearest(record),
         highest_load=test.highest_load if test else None,
         hypotheses=hypotheses,
         decisions={d: sum(h.decision == d for h in hypotheses) for d in Decision},
@@ -148,6 +163,37 @@ def _slos(ctx: ReportContext) -> tuple[SloSummary, ...]:
             )
         )
     return tuple(found)
+
+
+def _nearest(record: SessionRecord) -> Nearest | None:
+    """Over all configurations of the engine; of one measured twice the later, cold one counts."""
+    if record.row.status is not Status.INFEASIBLE:
+        return None
+    slos, engine = record.task.slos, record.task.engine
+    points = []
+    latest = {t.spec.candidate.content_id(): t for t in record.trials if t.measurement}
+    for trial in latest.values():
+        if trial.measurement is None or trial.spec.candidate.config.engine != engine:
+            continue
+        for_slo = [(violation_of(slo, trial), slo) for slo in slos]
+        worst, binding = max(for_slo, key=lambda pair: pair[0])
+        points.append((worst, trial, binding))
+    if not points:
+        return None
+    worst, trial, binding = min(points, key=lambda point: point[0])
+    return Nearest(
+        trial_id=trial.trial_id,
+        setting=describe(trial.spec.candidate),
+        binding=binding,
+        measured=figure(trial, binding.metric),
+        violation=worst,
+    )
+
+
+def violation_of(slo: Slo, trial: TrialResult) -> float:
+    """Relative distance to the limit; a figure that is missing breaks its SLO."""
+    seen = figure(trial, slo.metric)
+    return slo.violation(seen.value) if seen else float("inf")
 
 
 def _hypotheses(ctx: ReportContext) -> tuple[HypothesisSummary, ...]:

@@ -1,14 +1,17 @@
 """A whole session on the simulated engine, as a user would get it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from advisor import runner
+from advisor import pace, policy, runner
+from advisor.policy.base import View
+from advisor.report.summary import summary
 from knowledge.errors import BadInput, NoRoom
-from knowledge.types import Event, Metric, Slo
+from knowledge.types import Change, Decision, Event, Hypothesis, Interval, Metric, Slo
 from tests.advisor.simulated import task
 from tools.home import Home
 from tools.process import leftovers
@@ -71,6 +74,89 @@ async def test_an_impossible_slo_is_infeasible_and_names_the_nearest(
     assert record.row.status is Status.INFEASIBLE
     assert record.production
     assert not record.production.slos_met
+    assert record.production.highest_load == {}
+    near = summary(record).nearest
+    assert near
+    assert near.binding == slo
+    assert near.violation > 0
+    assert near.trial_id in {trial.trial_id for trial in record.trials}
+
+
+async def test_the_users_own_flags_stand_in_every_trial(
+    tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    asked = task(tiny_model, trials=3).replace(flags={"max-num-seqs": 3})
+    record = await runner.start(
+        asked, runner.Options(naive=False, reports=tmp_path), store, home, lambda _: None
+    )
+    tried = [trial.spec.candidate.config.flags for trial in record.trials]
+    assert len(tried) >= 5
+    assert all(flags["max-num-seqs"] == 3 for flags in tried)
+    assert any(flags != {"max-num-seqs": 3} for flags in tried)
+
+
+class Ruinous:
+    """Proposes an engine that dies, one that hangs, and then nothing."""
+
+    name = "ruinous"
+
+    def propose(self, view: View) -> Sequence[Hypothesis]:
+        changes = [Change(flags={"crash-after-s": 0.2}), Change(flags={"hang-at-start": True})]
+        return [
+            Hypothesis(
+                technique="ruin",
+                policy=self.name,
+                title=str(change.flags),
+                rationale="",
+                change=change,
+                candidate=view.base.apply(change),
+                parent=view.base.content_id(),
+                metric=view.metric,
+                predicted_speedup=Interval(low=0.9, high=1.1),
+                cost_s=1,
+            )
+            for change in changes
+            if view.is_new(view.base.apply(change))
+        ]
+
+
+async def test_an_engine_that_dies_or_hangs_costs_its_trial_and_not_the_session(
+    tiny_model: Path,
+    store: Store,
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(policy, "_policies", lambda _: [Ruinous()])
+    monkeypatch.setattr(pace, "SIMULATED", replace(pace.SIMULATED, deadline_s=8))
+    record = await runner.start(
+        task(tiny_model), runner.Options(naive=False, reports=tmp_path), store, home, lambda _: None
+    )
+    assert record.row.status is Status.DONE
+    assert [v.decision for v in record.verdicts] == [Decision.CRASHED, Decision.CRASHED]
+    assert record.production
+    assert record.production.handed_in == "default"
+    assert leftovers() == []
+
+
+async def test_the_highest_load_under_the_slos_is_found_and_reported(
+    tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    slo = Slo(metric=Metric.E2E_P95_MS, limit=60_000)
+    record = await runner.start(
+        task(tiny_model, trials=1, slos=(slo,)),
+        runner.Options(naive=False, reports=tmp_path),
+        store,
+        home,
+        lambda _: None,
+    )
+    assert record.production
+    found = record.production.highest_load
+    assert found
+    assert found["streams"] > 4
+    assert found["e2e_p95_ms"] <= slo.limit
+    (report,) = tmp_path.glob("*.md")
+    assert "SLO ещё выполняются" in report.read_text(encoding="utf-8")
 
 
 async def test_cancelled_in_the_middle_then_resumed_measures_nothing_twice(

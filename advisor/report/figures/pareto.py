@@ -119,7 +119,7 @@ def _draw_names(axes: Any, points: list[Point]) -> None:
 def _kind(ctx: ReportContext, trial: TrialResult) -> tuple[str, str, str]:
     if trial.spec.purpose == "naive":
         return "наивная реализация", RED, "s"
-    if trial.spec.candidate.is_default:
+    if trial.spec.candidate == ctx.record.task.default:
         return "движок по умолчанию", ORANGE, "D"
     if ctx.winner is not None and trial.spec.candidate == ctx.winner.spec.candidate:
         return "победитель", GREEN, "*"

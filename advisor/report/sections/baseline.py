@@ -1,7 +1,7 @@
 """Where the session started: the naive reference, the default, and what holds them back."""
 
 from advisor import outcome
-from advisor.report import labels
+from advisor.report import figures, labels
 from advisor.report.context import ReportContext, cell, cite, figure, sentence, table
 from knowledge.types import TrialResult
 
@@ -70,4 +70,6 @@ def _profile(ctx: ReportContext) -> str:
         "",
         *(f"- {sentence(text)}" for text in profile.evidence),
     ]
+    if picture := figures.embed(ctx, "steps"):
+        lines += ["", picture]
     return "\n".join(lines)

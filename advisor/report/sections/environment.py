@@ -29,6 +29,7 @@ def _machine(ctx: ReportContext) -> str:
     isa = ", ".join(hardware.isa)
     count = f" × {hardware.device_count}" if hardware.device_count > 1 else ""
     software = ", ".join(f"{name} {version}" for name, version in sorted(hardware.software.items()))
+    weights = "случайные, вместо " if model.dummy_weights else "веса "
     rows = [
         ["Устройство", f"{device.name}{count}, {gib(device.memory_bytes)}"],
         ["Полоса памяти", f"{number(device.bandwidth_bytes_per_s / 1e9, 1)} ГБ/с ({how})"],
@@ -36,7 +37,7 @@ def _machine(ctx: ReportContext) -> str:
          f"узлов NUMA: {hardware.numa_nodes}" + (f"; {isa}" if isa else "")],
         ["Память машины", gib(hardware.host_memory_bytes)],
         ["ПО", software or DASH],
-        ["Модель", f"{model.name}, отпечаток `{model.fingerprint[:16]}`, веса "
+        ["Модель", f"{model.name}, отпечаток `{model.fingerprint[:16]}`, {weights}"
          f"{gib(model.weights_bytes)}"],
         ["advisor", ctx.record.row.advisor_version],
     ]  # fmt: skip
@@ -109,9 +110,13 @@ def reproduce(ctx: ReportContext) -> str:
         words += ["--concurrency", str(task.workload.arrival.concurrency)]
     else:
         words += ["--rate", f"{task.workload.arrival.rate_per_s:g}"]
+    for name, value in task.flags.items():
+        words += ["--flag", name if value is True else f"{name}={value}"]
     words += ["--objective", task.objective.value]
     for slo in task.slos:
         words += ["--slo", _slo(slo)]
+    if task.model.dummy_weights:
+        words.append("--dummy-weights")
     words += ["--quality-floor", f"{task.quality_floor.margin_nats_per_token:g}"]
     words += ["--budget", f"{task.budget.seconds:g}s"]
     if task.budget.trials:

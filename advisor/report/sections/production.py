@@ -8,7 +8,7 @@ import yaml
 
 from advisor.report import labels
 from advisor.report.context import ReportContext, cite, figure, table
-from advisor.report.numbers import NBSP, gib, number, percent, plain
+from advisor.report.numbers import NBSP, gib, number, percent
 from knowledge.types import ClosedLoop, Metric, TrialResult
 
 ORDER = 60
@@ -133,9 +133,8 @@ def _scaling(ctx: ReportContext, trial: TrialResult) -> list[str]:
             f"({labels.value(Metric.REQUESTS_PER_S, requests.low)}), с округлением вверх."
         )
     test = ctx.record.production
-    if test is not None and test.highest_load:
-        load = ", ".join(f"{name} = {plain(value)}" for name, value in test.highest_load.items())
-        lines.append(f"Наибольшая нагрузка, при которой SLO ещё выполняются: {load}.")
+    if test is not None and test.highest_load is not None:
+        lines.append(_highest(ctx, test.highest_load, trial))
     lines.append(
         "Сигнал к новой реплике: очередь не пустеет, а p95 стоит выше порога. Загрузка процессора "
         "или GPU сигналом не служит: при continuous batching она высока и без очереди."
@@ -145,6 +144,26 @@ def _scaling(ctx: ReportContext, trial: TrialResult) -> list[str]:
         "`advisor bench URL`."
     )
     return lines
+
+
+def _highest(ctx: ReportContext, found: dict[str, float], trial: TrialResult) -> str:
+    """What the bisection after the production test found."""
+    name = "streams" if "streams" in found else "rate_per_s"
+    if name not in found:
+        return f"Нагрузки, при которой SLO держались бы дважды подряд, не нашлось ({cite(trial)})."
+    unit = "одновременных запросов" if name == "streams" else "запросов в секунду"
+    digits = 0 if name == "streams" else 2
+    seen = ", ".join(
+        f"{labels.metric(slo.metric)} {labels.value(slo.metric, found[slo.metric.value])}"
+        for slo in ctx.record.task.slos
+        if slo.metric.value in found
+    )
+    limit = found.get(f"{name}_limit")
+    above = f", при {number(limit, digits)} уже нет" if limit else "; выше не пробовали"
+    return (
+        f"Наибольшая нагрузка, при которой SLO ещё выполняются: {number(found[name], digits)} "
+        f"{unit} ({seen}){above} ({cite(trial)}, короткие замеры с делением пополам)."
+    )
 
 
 @cache

@@ -1,5 +1,6 @@
 """Whether the answers stayed as good, and whether the server did the work it was asked for."""
 
+from advisor.human import HumanSummary, summarize
 from advisor.report.context import ReportContext, cite, table
 from advisor.report.numbers import DASH, estimate, number, percent, plural
 from knowledge.types import TrialResult, Verdict
@@ -9,7 +10,7 @@ ORDER = 50
 
 def render(ctx: ReportContext) -> str:
     """How it was measured, the table, the integrity checks."""
-    parts = ["## Quality Assessment", _method(ctx), _table(ctx), _integrity(ctx), _people()]
+    parts = ["## Quality Assessment", _method(ctx), _table(ctx), _integrity(ctx), _people(ctx)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -18,6 +19,12 @@ def _scored(ctx: ReportContext) -> list[TrialResult]:
 
 
 def _method(ctx: ReportContext) -> str:
+    if ctx.record.task.model.dummy_weights:
+        return (
+            "**Качество не проверено и не могло быть проверено**: у модели нет весов, движок "
+            "заполнил их случайными числами (dummy weights). Найденная конфигурация быстрее, но "
+            "не одобрена: до внедрения повторите сессию на настоящих весах."
+        )
     scored = _scored(ctx)
     if not scored or scored[0].quality is None:
         return (
@@ -90,8 +97,53 @@ def _integrity(ctx: ReportContext) -> str:
     )
 
 
-def _people() -> str:
-    return (
-        "Ответы на задачах с эталоном не сравнивали и людям на оценку не давали. Если модель "
-        "решает конкретную задачу, перед выкладкой проверьте её точность на своих данных."
+def _people(ctx: ReportContext) -> str:
+    made = ctx.record.human
+    if made is None or not made.votes:
+        return (
+            "Ответы на задачах с эталоном не сравнивали и людям на оценку не давали. Если модель "
+            "решает конкретную задачу, перед выкладкой проверьте её точность на своих данных."
+        )
+    seen = summarize(made)
+    raters = plural(seen.raters, "человек", "человека", "человек")
+    text = (
+        f"### Оценка людьми\n\nОтветы `{made.baseline_trial_id}` (Baseline) и "
+        f"`{made.candidate_trial_id}` (Optimized) на prompts пользователя ({made.decoding}) "
+        f"сравнили вслепую: рядом, в случайном порядке. Оценивали: {raters}, "
+        f"оценено {seen.rated} из {plural(seen.pairs, 'пары', 'пар', 'пар')}"
     )
+    text += f", из них совпали дословно {seen.identical}." if seen.identical else "."
+    head = ["Голосов", "Optimized лучше", "Одинаково", "Baseline лучше"]
+    votes = table(head, [[str(n) for n in (seen.votes, seen.wins, seen.ties, seen.losses)]])
+    return f"{text}\n\n{votes}\n\n" + " ".join(_said(seen))
+
+
+def _said(seen: HumanSummary) -> list[str]:
+    lines = []
+    if rate := seen.win_rate:
+        pairs = plural(rate.n, "паре", "парам", "парам")
+        lines.append(
+            f"Win rate Optimized: {percent(rate.value)} (95 % интервал "
+            f"{percent(rate.low)}…{percent(rate.high)} по {pairs}; «одинаково» — половина)."
+        )
+        verdict = "разницы люди не доказали."
+        if rate.low > 0.5:
+            verdict = "люди предпочитают Optimized."
+        elif rate.high < 0.5:
+            verdict = "**люди предпочитают Baseline.**"
+        lines.append(f"Вывод: {verdict}")
+    if seen.agreement is None:
+        lines.append("Согласие не посчитать: ни одну пару не оценили двое.")
+    elif seen.alpha is None:
+        lines.append("Все оценки одинаковы, поэтому согласие сверх случайного не определено.")
+    else:
+        lines.append(
+            f"Согласие оценщиков: {percent(seen.agreement, 0)} одинаковых оценок, "
+            f"альфа Криппендорфа {number(seen.alpha, 2)} (1 — полное, 0 — как наугад)."
+        )
+    if (left := seen.left_share) and not left.low <= 0.5 <= left.high:
+        lines.append(
+            f"Место влияло на выбор: левый ответ предпочли в {percent(left.value, 0)} случаев; "
+            "случайный порядок это уравнивает."
+        )
+    return lines

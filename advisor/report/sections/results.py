@@ -4,7 +4,7 @@ from advisor.report import labels
 from advisor.report.context import ReportContext, cell, cite, figure, sentence, table
 from advisor.report.figures import embed
 from advisor.report.numbers import DASH, number, plural, ratio
-from knowledge.types import Estimate, TrialResult
+from knowledge.types import Estimate, ProductionTest, TrialResult
 
 ORDER = 30
 
@@ -134,6 +134,8 @@ def _agreement(ctx: ReportContext) -> str:
         return ""
     screened = ctx.trial(test.screening_trial_id)
     metric = ctx.objective
+    if screened is not None and screened.spec.candidate != ctx.winner.spec.candidate:
+        return _carried_over(ctx, test)
     both = (
         f"во время поиска {cell(screened, metric)} (`{test.screening_trial_id}`), "
         f"после холодного запуска {cell(ctx.winner, metric)} ({cite(ctx.winner)})"
@@ -147,6 +149,21 @@ def _agreement(ctx: ReportContext) -> str:
         f"### Повторяемость\n\n**Замеры расходятся:** {both} по {labels.metric(metric)}. "
         "Верить следует второму: он сделан после холодного запуска, рядом с движком по умолчанию. "
         "Первый мог застать машину в другом состоянии."
+    )
+
+
+def _carried_over(ctx: ReportContext, test: ProductionTest) -> str:
+    """Chosen among quick starts, so that only the gains can be compared, not the figures."""
+    verdict = ctx.verdict(test.screening_trial_id)
+    seen = (
+        f" (последнее изменение: {ratio(verdict.speedup)})" if verdict and verdict.speedup else ""
+    )
+    how = "согласуется с тем, что было видно" if test.agrees_with_screening else "не такой, как был"
+    return (
+        f"### Повторяемость\n\nСочетание отобрано при быстром запуске движка, "
+        f"`{test.screening_trial_id}`{seen}. С полным запуском оно измерено с нуля, по очереди с "
+        f"настройками по умолчанию: {ratio(test.speedup)} ({cite(ctx.winner)}). "
+        f"Выигрыш {how} при отборе."
     )
 
 

@@ -35,7 +35,10 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def test_every_format_is_written(files: dict[str, str]) -> None:
     assert set(files) == {form.FILE_NAME for form in all_formats()}
-    assert set(files) == {"start.sh", "compose.yaml", "kubernetes.yaml"}
+    assert set(files) == {
+        "start.sh", "compose.yaml", "kubernetes.yaml", "kubernetes-production.yaml", "keda.yaml",
+        "litellm.yaml", "envoy.yaml",
+    }  # fmt: skip
 
 
 def test_nothing_of_the_measuring_machine_leaks(files: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ from knowledge.types import (
     Hypothesis,
     IntegrityResult,
     Interval,
+    KernelShare,
     Launch,
     Lengths,
     LoadPlan,
@@ -29,12 +30,15 @@ from knowledge.types import (
     Metric,
     ModelFacts,
     ModelSpec,
+    Part,
+    PhaseProfile,
     ProductionTest,
     Profile,
     QualityResult,
     QualityVerdict,
     RequestSample,
     Slo,
+    StepProfile,
     Task,
     Telemetry,
     TrialResult,
@@ -197,6 +201,32 @@ def quality(perplexity: float, mean: float) -> QualityResult:
     )
 
 
+STEPS = StepProfile(
+    profiler="torch",
+    timeline="operators",
+    device_ms=3881.4,
+    host_ms=3881.4,
+    client_step_ms=36.9,
+    undisturbed_step_ms=31.4,
+    phases=(
+        PhaseProfile(
+            phase="decode",
+            steps=72,
+            step_ms=38.35,
+            prompt_tokens=0,
+            sequences=4,
+            parts_ms={
+                Part.GEMM: 15.79,
+                Part.ATTENTION: 3.75,
+                Part.OTHER: 5.61,
+                Part.HOST_GAP: 13.2,
+            },
+            top=(KernelShare(name="_C::onednn_mm", part=Part.GEMM, total_ms=1136.6, calls=8712),),
+        ),
+    ),
+)
+
+
 def trial(
     ordinal: int,
     purpose: str,
@@ -207,6 +237,7 @@ def trial(
 ) -> TrialResult:
     began = START + timedelta(minutes=1, seconds=75 * ordinal)
     return TrialResult(
+        profile=STEPS if purpose == "baseline" else None,
         spec=TrialSpec(
             session=SESSION,
             ordinal=ordinal,

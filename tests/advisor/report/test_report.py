@@ -129,7 +129,7 @@ def test_pictures_of_a_session_cut_off_are_drawn_as_far_as_they_go(tmp_path: Pat
     record = ex.RECORD.replace(trials=ex.TRIALS[:2], verdicts=(), production=None)
     text = write_report(record, ex.samples, tmp_path).read_text(encoding="utf-8")
     drawn = sorted(path.stem for path in tmp_path.glob("*/*.png"))
-    assert drawn == ["pareto"]
+    assert drawn == ["pareto", "steps"]
     assert [name for name in NAMES if f"/{name}.png" in text] == drawn
 
 
