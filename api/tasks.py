@@ -9,8 +9,10 @@ from knowledge.errors import BadInput, BadWorkload
 from knowledge.presets import PRESETS, preset
 from knowledge.quantities import parse_duration, parse_slo
 from knowledge.types import (
+    Arrival,
     Budget,
     ClosedLoop,
+    FlagValue,
     Hardware,
     Lengths,
     Objective,
@@ -22,8 +24,11 @@ from knowledge.types import (
 from tools import engines
 from tools.hardware import inspect
 from tools.home import Home
-from tools.load import load_trace, trace_sha256
+from tools.load import TraceRow, load_trace, trace_sha256
 from tools.models import resolve
+
+NAIVE_FROM_S = 900.0
+"""From this budget on the naive reference is measured too, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Request:
 
     model: str
     engine: str = "vllm"
+    flag: Sequence[str] = ()
     workload: str = "chat"
     concurrency: int | None = None
     rate: float | None = None
@@ -44,12 +50,22 @@ class Request:
     trials: int | None = None
     policy: str = "portfolio"
     seed: int = 0
+    dummy_weights: bool = False
 
 
-async def task_of(request: Request, home: Home, progress: Callable[[str], None]) -> Task:
-    """Check everything cheap first, then look at the model. Raises BadInput."""
+async def task_of(
+    request: Request,
+    home: Home,
+    progress: Callable[[str], None],
+    hardware: Hardware | None = None,
+) -> Task:
+    """Check everything cheap first, then look at the model. Raises BadInput.
+
+    `hardware`: the machine, where it was looked at before.
+    """
     engines.load(request.engine)
-    objective = _objective(request.objective)
+    flags_of(request.flag)
+    objective = objective_of(request.objective)
     slos = tuple(parse_slo(text) for text in request.slo)
     budget = _budget(request)
     workload = workload_of(request)
@@ -58,14 +74,15 @@ async def task_of(request: Request, home: Home, progress: Callable[[str], None])
         if request.quality_floor <= 0:
             raise BadInput("--quality-floor должен быть больше нуля", "Например, 0.02 нат/токен")
         floor = QualityFloor(margin_nats_per_token=request.quality_floor)
-    hardware: Hardware = inspect(home)
-    model = await resolve(request.model, home, progress)
+    hardware = hardware or inspect(home)
+    model = await resolve(request.model, home, progress, dummy_weights=request.dummy_weights)
     _fits_context(workload, model.facts.max_position)
     return Task(
         model=model,
         hardware=hardware,
         workload=workload,
         engine=request.engine,
+        flags=flags_of(request.flag),
         objective=objective,
         slos=slos,
         budget=budget,
@@ -76,7 +93,7 @@ async def task_of(request: Request, home: Home, progress: Callable[[str], None])
 
 
 def workload_of(request: Request) -> Workload:
-    """A preset or a JSONL file, with lengths and arrivals replaced where the user gave them."""
+    """A preset or a file of requests, with lengths and arrivals replaced where they were given."""
     workload = _named_or_file(request.workload)
     if request.concurrency is not None and request.rate is not None:
         raise BadInput(
@@ -101,13 +118,17 @@ def _named_or_file(name: str) -> Workload:
     path = Path(name).expanduser()
     if name in PRESETS:
         return preset(name)
-    if path.suffix == ".jsonl":
+    if path.suffix in (".jsonl", ".json", ".csv"):
         if not path.is_file():
             raise BadWorkload(f"нет файла нагрузки {name}", "Проверьте путь")
         rows = load_trace(path)
         asked = [row.output_tokens or 128 for row in rows]
+        inputs = [row.input_tokens or max(1, len(row.text) // 4) for row in rows]
         return preset("chat").replace(
             name=path.stem,
+            arrival=_recorded(rows),
+            shared_prefix_tokens=0,
+            input_tokens=Lengths(low=min(inputs), high=max(inputs)),
             output_tokens=Lengths(low=min(asked), high=max(asked)),
             trace_path=str(path.absolute()),
             trace_sha256=trace_sha256(path),
@@ -115,11 +136,43 @@ def _named_or_file(name: str) -> Workload:
     near = get_close_matches(name, list(PRESETS), n=1)
     raise BadWorkload(
         f"неизвестная нагрузка {name!r}",
-        (f"Может быть, {near[0]}? " if near else "") + f"Есть: {', '.join(PRESETS)}, ФАЙЛ.jsonl",
+        (f"Может быть, {near[0]}? " if near else "")
+        + f"Есть: {', '.join(PRESETS)} или файл .jsonl, .json, .csv",
     )
 
 
-def _objective(name: str) -> Objective:
+def flags_of(given: Sequence[str]) -> dict[str, FlagValue]:
+    """`name=value`, or `name` alone for what is switched on; leading dashes may stay."""
+    flags: dict[str, FlagValue] = {}
+    for text in given:
+        name, sign, value = text.lstrip("-").partition("=")
+        if not name or (sign and not value):
+            raise BadInput(f"--flag {text!r} не понять", "Пишите --flag max-model-len=4096")
+        flags[name] = _flag_value(value) if sign else True
+    return flags
+
+
+def _flag_value(text: str) -> FlagValue:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _recorded(rows: Sequence[TraceRow]) -> Arrival:
+    """A file with arrival times is replayed at them; its mean rate is for the reader."""
+    first, last = rows[0].arrival_s, rows[-1].arrival_s
+    if first is None or last is None or last <= first:
+        return preset("chat").arrival
+    return Poisson(rate_per_s=(len(rows) - 1) / (last - first))
+
+
+def objective_of(name: str) -> Objective:
+    """An objective by name. Raises BadInput with the nearest."""
     known = [one.value for one in Objective]
     if name not in known:
         near = get_close_matches(name, known, n=1)

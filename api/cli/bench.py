@@ -1,102 +1,93 @@
-"""`advisor bench URL`: measure any OpenAI-compatible server."""
+"""`advisor bench URL`: measure any server that streams, one load, a sweep, or its limit."""
 
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from api.cli.optimize import interruptible
 
-if TYPE_CHECKING:
-    pass
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("bench", help="Измерить работающий OpenAI-совместимый сервер.")(bench)
+    app.command("bench", help="Измерить работающий сервер: одна нагрузка, лестница или предел.")(
+        bench
+    )
 
 
 def bench(  # noqa: PLR0913 - the options of the command
-    url: str = typer.Argument(help="Например, http://127.0.0.1:8000"),
+    url: str | None = typer.Argument(None, help="Например, http://127.0.0.1:8000"),
     model: str | None = typer.Option(None, help="Имя модели; по умолчанию первая у сервера."),
-    workload: str = typer.Option("demo", help="chat, rag, code… или ФАЙЛ.jsonl."),
+    workload: str = typer.Option("demo", help="chat, rag, code… или файл с запросами."),
     concurrency: int | None = typer.Option(None, help="Сколько потоков запросов."),
     rate: float | None = typer.Option(None, help="Запросов в секунду (Poisson)."),
+    burstiness: float | None = typer.Option(
+        None, help="К --rate: форма гамма-распределения пауз; 1 — Poisson, меньше — пачками."
+    ),
+    constant: bool = typer.Option(False, "--constant", help="К --rate: равные паузы."),
+    max_in_flight: int | None = typer.Option(None, help="К --rate: открытых запросов не больше."),
     input_tokens: int | None = typer.Option(None, help="Токенов в запросе, не больше."),
     output_tokens: int | None = typer.Option(None, help="Токенов в ответе, не больше."),
-    duration: str = typer.Option("20s", help="Сколько мерить."),
-    warmup: str = typer.Option("3s", help="Сколько греть перед замером."),
+    duration: str = typer.Option("20s", help="Сколько мерить каждую нагрузку."),
+    warmup: str = typer.Option("3s", help="Сколько греть перед замером (0 — не греть)."),
+    sweep: str | None = typer.Option(None, help="Лестница потоков, например 1,4,16,64."),
+    sweep_rate: str | None = typer.Option(None, help="Лестница частот, например 1,2,4,8."),
+    find: str | None = typer.Option(
+        None, help="Найти наибольшую нагрузку, при которой держатся SLO: rate или streams."
+    ),
     tokenizer: Path | None = typer.Option(None, help="Папка с tokenizer.json для точных длин."),
-    chat: bool = typer.Option(False, help="Мерить /v1/chat/completions."),
+    protocol: str = typer.Option(
+        "completions", help="completions, chat, tgi, triton или llamacpp."
+    ),
+    chat: bool = typer.Option(False, help="То же, что --protocol chat."),
+    processes: int | None = typer.Option(None, help="Процессов генератора; обычно выбирает сам."),
     api_key_env: str = typer.Option("OPENAI_API_KEY", help="Переменная с ключом API."),
-    slo: list[str] = typer.Option([], help="Для goodput, например ttft_p95=200ms."),
+    slo: list[str] = typer.Option([], help="Для goodput и --find, например ttft_p95=200ms."),
+    assertion: list[str] = typer.Option(
+        [], "--assert", help="Условие для CI, например ttft_p95<200ms; нарушено — код 4."
+    ),
+    compare: Path | None = typer.Option(None, help="Сравнить с прежним --json."),
+    html: Path | None = typer.Option(None, help="Страница с кривыми в ФАЙЛ."),
+    vllm_json: Path | None = typer.Option(None, help="Итог в форме vllm bench serve."),
+    guidellm_json: Path | None = typer.Option(None, help="Итог в форме GuideLLM."),
+    calibrate: bool = typer.Option(
+        False, "--calibrate", help="Проверить сам генератор на этой машине; URL не нужен."
+    ),
     seed: int = typer.Option(0, help="Зерно случайных чисел."),
     json_file: str | None = typer.Option(None, "--json", help="Итог в ФАЙЛ («-»: на stdout)."),
 ) -> int:
     """Percentiles with 95 % intervals, and one JSON object."""
+    from api.cli import bench_run
     from api.tasks import Request
+    from knowledge.errors import BadInput
     from knowledge.quantities import parse_duration
 
+    if calibrate:
+        return interruptible(bench_run.calibrated(json_file))
+    if url is None:
+        raise BadInput("не указан адрес сервера", "Например: advisor bench http://127.0.0.1:8000")
+    if chat and protocol not in ("completions", "chat"):
+        raise BadInput(f"--chat и --protocol {protocol} заданы вместе", "Оставьте --protocol")
     request = Request(
         model=model or "", workload=workload, concurrency=concurrency, rate=rate,
         input_tokens=input_tokens, output_tokens=output_tokens, slo=slo, seed=seed,
     )  # fmt: skip
-    seconds = (parse_duration(warmup), parse_duration(duration))
-    endpoint: Literal["chat", "completions"] = "chat" if chat else "completions"
-    key = os.environ.get(api_key_env)
-    return interruptible(_bench(url, request, seconds, tokenizer, endpoint, key, json_file))
-
-
-async def _bench(  # type: ignore[no-untyped-def]
-    url, request, seconds, tokenizer, endpoint, key, json_file
-) -> int:
-    from api.tasks import workload_of
-    from knowledge.errors import BadInput, NothingMeasured
-    from knowledge.measure import summarize
-    from knowledge.quantities import format_estimate, parse_slo
-    from tools.load import PromptSource, Target, Tokenizer, models, run_round
-
-    load = workload_of(request)
-    slos = [parse_slo(text) for text in request.slo]
-    served = await models(url, key)
-    name = request.model or (served[0] if served else "")
-    if served and name not in served:
-        raise BadInput(f"у сервера нет модели {name!r}", f"Есть: {', '.join(served)}")
-    words = Tokenizer.from_folder(tokenizer) if tokenizer else None
-    target = Target(base_url=url, model=name, endpoint=endpoint, api_key=key)
-    prompts = PromptSource(load, words, request.seed)
-    warmup_s, duration_s = seconds
-    for index, length in ((-1, warmup_s), (0, duration_s)):
-        if length:
-            outcome = await run_round(
-                target,
-                load,
-                prompts,
-                round_index=index,
-                duration_s=length,
-                drain_s=60,
-                seed=request.seed,
-            )
-    measured = summarize(outcome.samples, round_s=duration_s, slos=slos, seed=request.seed)
-    measured = measured.replace(client_lag_p99_ms=outcome.loop_lag_p99_ms)
-    if not any(sample.ok for sample in outcome.samples):
-        errors = sorted({sample.error or "" for sample in outcome.samples})
-        raise NothingMeasured(f"ни один запрос не удался: {', '.join(errors)}", "Проверьте сервер")
-    found = {"url": url, "model": name, "workload": load.model_dump(mode="json"),
-             **measured.model_dump(mode="json")}  # fmt: skip
-    if json_file == "-":
-        print(json.dumps(found, ensure_ascii=False, indent=2))
-        return 0
-    if json_file:
-        Path(json_file).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
-    print(
-        f"{name} на {url}: {measured.requests} запросов за {duration_s:g} с, "
-        f"неудачных {measured.failed_requests}"
+    asked = bench_run.Asked(
+        url=url,
+        request=request,
+        arrival=bench_run.ArrivalOptions(burstiness, constant, max_in_flight),
+        warmup_s=0.0 if warmup.strip() in ("0", "0s") else parse_duration(warmup),
+        duration_s=parse_duration(duration),
+        streams=bench_run.numbers("--sweep", sweep, whole=True),
+        rates=bench_run.numbers("--sweep-rate", sweep_rate),
+        find=find,
+        tokenizer=tokenizer,
+        endpoint="chat" if chat else protocol,
+        processes=processes,
+        api_key=os.environ.get(api_key_env),
+        assertions=tuple(assertion),
+        compare=compare,
+        files={"html": html, "vllm": vllm_json, "guidellm": guidellm_json},
+        json_file=json_file,
     )
-    for metric, estimate in measured.metrics.items():
-        print(f"  {metric.value:22} {format_estimate(estimate)}")
-    for warning in measured.warnings:
-        print(f"  ! {warning}")
-    return 0
+    return interruptible(bench_run.run(asked))

@@ -17,6 +17,7 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Один объе
     from knowledge.quantities import format_bytes
     from tools import engines, envs
     from tools._disk import free_disk_bytes
+    from tools._nvml import fingerprints, not_free
     from tools.hardware import free_device_memory_bytes, inspect
 
     home = Settings().folders()
@@ -26,7 +27,11 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Один объе
         needs = engines.load(name).env_spec(hardware)
         ready = needs is None or envs.find(needs, home) is not None
         state[name] = "готов" if ready else f"не установлен: advisor setup {name}"
+    cards = fingerprints()
+    warnings = [said for card in cards if (said := not_free(card))]
     found = {
+        "gpus": [card.model_dump(mode="json") for card in cards],
+        "warnings": warnings,
         "hardware": hardware.model_dump(mode="json"),
         "free_memory_bytes": free_device_memory_bytes(hardware),
         "free_disk_bytes": free_disk_bytes(home.cache),
@@ -48,5 +53,17 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Один объе
         f"({'измерено' if device.measured else device.source})"
     )
     print(f"Свободно на диске: {format_bytes(free_disk_bytes(home.cache))} ({home.cache})")
+    for card in cards:
+        print(
+            f"GPU {card.name}: драйвер {card.driver}, CUDA до {card.cuda or '?'}, PCIe "
+            f"{card.pcie or '?'}, NVLink {card.nvlinks}, лимит {card.power_limit_w or 0:.0f} Вт, "
+            f"ECC {_word(card.ecc)}, MIG {_word(card.mig)}"
+        )
+    for warning in warnings:
+        print(f"Внимание: {warning}")
     for name, text in state.items():
         print(f"Движок {name}: {text}")
+
+
+def _word(switch: bool | None) -> str:
+    return "?" if switch is None else "включён" if switch else "выключен"

@@ -5,7 +5,23 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, doctor, optimize, plan, sessions, setup
+from api.cli import (
+    ask,
+    bench,
+    cost,
+    doctor,
+    keys,
+    mcp,
+    monitor,
+    optimize,
+    plan,
+    profile,
+    serve,
+    sessions,
+    setup,
+    watch_dir,
+    workload,
+)
 from knowledge.errors import AdvisorError
 
 app = typer.Typer(
@@ -15,7 +31,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (doctor, setup, plan, optimize, bench, sessions):
+for module in (
+    *(doctor, setup, plan, cost, ask, profile, optimize, bench, workload, sessions),
+    *(serve, keys, watch_dir, mcp, monitor),
+):
     module.register(app)
 
 

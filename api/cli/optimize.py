@@ -13,6 +13,7 @@ import typer
 from api.settings import Settings
 
 if TYPE_CHECKING:
+    from api.client import Client
     from api.tasks import Request
 
 
@@ -24,6 +25,9 @@ def register(app: typer.Typer) -> None:
 def optimize(  # noqa: PLR0913 - the options of the command
     model: str = typer.Argument(help="Папка с моделью, файл .gguf, id с хаба или demo."),
     engine: str = typer.Option("vllm", help="Движок: vllm, sim…"),
+    flag: list[str] = typer.Option(
+        [], help="Свой флаг движка, не меняется: max-model-len=4096; можно несколько."
+    ),
     workload: str = typer.Option("chat", help="chat, rag, code, batch, agent… или ФАЙЛ.jsonl."),
     concurrency: int | None = typer.Option(None, help="Сколько потоков запросов."),
     rate: float | None = typer.Option(None, help="Запросов в секунду (Poisson)."),
@@ -37,6 +41,9 @@ def optimize(  # noqa: PLR0913 - the options of the command
     policy: str = typer.Option("portfolio", help="portfolio, knowledge, search."),
     seed: int = typer.Option(0, help="Зерно случайных чисел."),
     naive: bool | None = typer.Option(None, help="Мерить ли наивный transformers (по бюджету)."),
+    dummy_weights: bool = typer.Option(
+        False, help="Модель без весов: config.json и токенизатор; качество не проверяется."
+    ),
     out: Path = typer.Option(Path("reports"), help="Папка отчётов."),
     json_file: str | None = typer.Option(None, "--json", help="Итог в ФАЙЛ («-»: на stdout)."),
 ) -> int:
@@ -44,14 +51,12 @@ def optimize(  # noqa: PLR0913 - the options of the command
     from api.tasks import Request
 
     request = Request(
-        model=model, engine=engine, workload=workload, concurrency=concurrency, rate=rate,
-        input_tokens=input_tokens, output_tokens=output_tokens, objective=objective, slo=slo,
-        quality_floor=quality_floor, budget=budget, trials=trials, policy=policy, seed=seed,
+        model=model, engine=engine, flag=flag, workload=workload, concurrency=concurrency,
+        rate=rate, input_tokens=input_tokens, output_tokens=output_tokens, objective=objective,
+        slo=slo, quality_floor=quality_floor, budget=budget, trials=trials, policy=policy,
+        seed=seed, dummy_weights=dummy_weights,
     )  # fmt: skip
     return interruptible(_optimize(request, naive, out, json_file))
-
-
-_NAIVE_FROM_S = 900.0
 
 
 async def _optimize(
@@ -59,24 +64,56 @@ async def _optimize(
 ) -> int:
     from advisor.runner import Options, require_budget, require_room, start
     from api.cli.watch import Watcher, finish
-    from api.tasks import task_of
+    from api.client import Client
+    from api.tasks import NAIVE_FROM_S, task_of
     from tools.store import Store
 
     home = Settings().folders()
+    if here := Client.local(home):
+        async with here as client:
+            return await _through_the_service(client, request, naive, out, json_file)
     watcher = Watcher()
     with Store.open(home.store, "advisor optimize") as store:
         task = await task_of(request, home, watcher.line)
-        run_naive = naive if naive is not None else task.budget.seconds >= _NAIVE_FROM_S
+        run_naive = naive if naive is not None else task.budget.seconds >= NAIVE_FROM_S
         require_budget(task, run_naive)
         require_room(task)
         with watcher:
             record = await start(
-                task, Options(run_naive, out, request.model), store, home, watcher.event
+                task,
+                Options(run_naive, out, request.model),
+                store,
+                home,
+                watcher.event,
+                watcher.line,
             )
         return finish(record, json_file, out)
 
 
-def interruptible(coroutine: Coroutine[None, None, int]) -> int:
+async def _through_the_service(
+    client: "Client", request: "Request", naive: bool | None, out: Path, json_file: str | None
+) -> int:
+    """The same session in the service's queue; Ctrl-C leaves it running there."""
+    from dataclasses import asdict
+
+    from api.cli.watch import finish, follow
+    from api.tasks import flags_of
+
+    body = asdict(request) | {"naive": naive, "flags": flags_of(request.flag)}
+    del body["flag"]
+    for name in ("model", "workload"):
+        path = Path(body[name]).expanduser()
+        if path.exists():
+            body[name] = str(path.absolute())
+    session = (await client.post("/v1/sessions", body))["id"]
+    print(f"Сервис {client.url} ведёт эту сессию: {session}", file=sys.stderr)
+    record = await follow(client, session, 0)
+    if record.production is not None:
+        print(f"Отчёт: {await client.report(session, out)}", file=sys.stderr)
+    return finish(record, json_file, out)
+
+
+def interruptible(coroutine: Coroutine[None, None, int], *, resumable: bool = True) -> int:
     """Run on uvloop; Ctrl-C and SIGTERM cancel, which tears servers down and leaves a resume."""
 
     async def guarded() -> int:
@@ -94,5 +131,6 @@ def interruptible(coroutine: Coroutine[None, None, int]) -> int:
 
         return uvloop.run(guarded())
     except asyncio.CancelledError:
-        print("Остановлено. Продолжить: advisor resume (номер: advisor sessions)", file=sys.stderr)
+        again = " Продолжить: advisor resume (номер: advisor sessions)" if resumable else ""
+        print(f"Остановлено.{again}", file=sys.stderr)
         return 130

@@ -1,12 +1,21 @@
-"""`advisor sessions | resume | report | export`: what was done, and going on with it."""
+"""`advisor sessions | resume | report | export`: what was done, and going on with it.
 
+DuckDB is opened by one process: while the service runs, these speak to it.
+"""
+
+import asyncio
 import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from api.cli.optimize import interruptible
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from tools.store import SessionRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -19,20 +28,29 @@ def register(app: typer.Typer) -> None:
 
 def sessions(as_json: bool = typer.Option(False, "--json", help="Один объект JSON.")) -> None:
     """Newest first."""
-    from tools.store import Store
-
-    with Store.open(Settings().folders().store, "advisor sessions") as store:
-        rows = store.sessions()
+    rows = asyncio.run(_sessions())
     if as_json:
-        print(
-            json.dumps([row.model_dump(mode="json") for row in rows], ensure_ascii=False, indent=2)
-        )
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
         return
+    if not rows:
+        print("Сессий пока нет. Начать: advisor optimize demo", file=sys.stderr)
     for row in rows:
         print(
-            f"{row.session}  {row.status.value:10}  {row.model}  {row.engine}  "
-            f"{row.workload}  {row.objective}"
+            f"{row['session']}  {row['status']:10}  {row['model']}  {row['engine']}  "
+            f"{row['workload']}  {row['objective']}"
         )
+
+
+async def _sessions() -> list[dict[str, Any]]:
+    from api.client import Client
+    from tools.store import Store
+
+    home = Settings().folders()
+    if here := Client.local(home):
+        async with here as client:
+            return await client.rows()
+    with Store.open(home.store, "advisor sessions") as store:
+        return [row.model_dump(mode="json") for row in store.sessions()]
 
 
 def resume(
@@ -45,10 +63,19 @@ def resume(
 
 async def _resume(session: str, json_file: str | None) -> int:
     from advisor import runner
-    from api.cli.watch import Watcher, finish
+    from api.cli.watch import Watcher, finish, follow
+    from api.client import Client
     from tools.store import Store
 
     home = Settings().folders()
+    if here := Client.local(home):
+        async with here as client:
+            full = await client.find(session)
+            before = await client.get(f"/v1/sessions/{full}")
+            if before["state"] not in ("done", "infeasible"):
+                await client.post(f"/v1/sessions/{full}/resume")
+            record = await follow(client, full, int(before["last_event"]))
+        return finish(record, json_file, Path("reports"))
     with Store.open(home.store, "advisor resume") as store, Watcher() as watcher:
         full = store.session(session).session
         record = await runner.resume(full, store, home, watcher.event)
@@ -60,12 +87,21 @@ def report(
     out: Path = typer.Option(Path("reports"), help="Папка отчётов."),
 ) -> None:
     """From the rows of the store alone."""
+    print(asyncio.run(_report(session, out)))
+
+
+async def _report(session: str, out: Path) -> Path:
     from advisor.report import write_report
+    from api.client import Client
     from tools.store import Store
 
-    with Store.open(Settings().folders().store, "advisor report") as store:
+    home = Settings().folders()
+    if here := Client.local(home):
+        async with here as client:
+            return await client.report(await client.find(session), out)
+    with Store.open(home.store, "advisor report") as store:
         record = store.record(store.session(session).session)
-        print(write_report(record, store.samples, out))
+        return write_report(record, store.samples, out)
 
 
 def export(
@@ -74,9 +110,18 @@ def export(
 ) -> None:
     """The handed-in configuration as files that run as they stand."""
     from advisor.export import export as render
+
+    for path in render(asyncio.run(_record(session)), out):
+        print(path)
+
+
+async def _record(session: str) -> "SessionRecord":
+    from api.client import Client
     from tools.store import Store
 
-    with Store.open(Settings().folders().store, "advisor export") as store:
-        record = store.record(store.session(session).session)
-    for path in render(record, out):
-        print(path)
+    home = Settings().folders()
+    if here := Client.local(home):
+        async with here as client:
+            return await client.record(await client.find(session))
+    with Store.open(home.store, "advisor export") as store:
+        return store.record(store.session(session).session)

@@ -4,30 +4,28 @@ import json
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from advisor.report.summary import Summary, summary
+from api.narration import HANDED_IN, decision_words, event_line, predicted
 from knowledge.errors import NothingMeasured
-from knowledge.quantities import format_estimate, format_slo
+from knowledge.quantities import format_estimate, format_number, format_slo
 from knowledge.types import Estimate, Event, Metric
 from tools.store import SessionRecord, Status
 
 _ROLES = {"naive": "transformers, по одному", "default": "по умолчанию", "winner": "найдено"}
-_HANDED_IN = {"winner": "найденная конфигурация", "default": "настройки по умолчанию"}
 _SHOWN = (
     *(Metric.OUTPUT_TOKENS_PER_S, Metric.TTFT_P50_MS, Metric.TTFT_P95_MS, Metric.TTFT_P99_MS),
     *(Metric.TPOT_P50_MS, Metric.TPOT_P95_MS, Metric.TPOT_P99_MS),
 )
-_DECISIONS = {
-    "kept": "оставлено",
-    "dropped": "отброшено",
-    "inconclusive": "неясно",
-    "crashed": "не запустилось",
-}
+
+
+if TYPE_CHECKING:
+    from api.client import Client
 
 
 class Watcher:
@@ -64,65 +62,31 @@ class Watcher:
         if self.live:
             self.live.update(self._table())
 
-    def _text(self, event: Event) -> str:  # noqa: PLR0911 - one return per kind of event
+    def _text(self, event: Event) -> str:
         seen = event.payload
-        match event.kind:
-            case "session_started":
-                return f"сессия {seen['session']}"
-            case "progress":
-                return str(seen["text"])
-            case "profile":
-                evidence = seen["evidence"]
-                return "профиль: " + " ".join(
-                    map(str, evidence if isinstance(evidence, list) else [])
-                )
-            case "trial_started":
-                return f"{seen['trial']} замер ({seen['purpose']}) …"
-            case "trial_finished":
-                return self._finished(seen)
-            case "hypothesis":
-                low, high = seen["predicted"] if isinstance(seen["predicted"], list) else (0, 0)
-                ordinal = seen["ordinal"]
-                if isinstance(ordinal, int):
-                    self.titles[ordinal] = (str(seen["title"]), f"{low:.2f}–{high:.2f}")
-                return f"гипотеза: {seen['title']}, ожидаем ускорение {low:.2f}–{high:.2f}"
-            case "verdict":
-                return self._verdict(seen)
-            case "search_ended":
-                return f"поиск окончен: {seen['reason']}"
-            case "production":
-                return f"сдаём {_HANDED_IN[str(seen['handed_in'])]}: {seen['reason']}"
-            case "report":
-                return f"отчёт: {seen['path']}"
-            case "failed":
-                return ""
-        return ""
-
-    def _finished(self, seen: dict[str, object]) -> str:
-        if "failure" in seen:
-            return f"{seen['trial']} не удался: {seen['failure']}, {seen['message']}"
-        metrics = seen.get("metrics")
-        metrics = metrics if isinstance(metrics, dict) else {}
-        parts = []
-        for name, unit in (("output_tokens_per_s", "ток/с"), ("ttft_p50_ms", "мс TTFT p50"),
-                           ("tpot_p50_ms", "мс TPOT p50")):  # fmt: skip
-            if name in metrics:
-                value, low, high = metrics[name]
-                parts.append(f"{value:.1f} [{low:.1f}; {high:.1f}] {unit}")
-        return f"{seen['trial']} за {seen['seconds']} с: " + ", ".join(parts)
-
-    def _verdict(self, seen: dict[str, object]) -> str:
-        decision = _DECISIONS[str(seen["decision"])]
-        trial = str(seen["trial"])
-        title, predicted = self.titles.get(int(trial[1:3]), ("", ""))
-        self.rows[trial] = [trial[:3], title, predicted, decision, str(seen["reason"])]
-        return f"{trial} {decision}: {seen['reason']}"
+        if event.kind == "hypothesis" and isinstance(ordinal := seen["ordinal"], int):
+            low, high = predicted(event)
+            self.titles[ordinal] = (str(seen["title"]), f"{low:.2f}–{high:.2f}")
+        if event.kind == "verdict":
+            trial = str(seen["trial"])
+            title, expected = self.titles.get(int(trial[1:3]), ("", ""))
+            decision = decision_words(str(seen["decision"]))
+            self.rows[trial] = [trial[:3], title, expected, decision, str(seen["reason"])]
+        return event_line(event)
 
     def _table(self) -> Table:
         table = Table("№", "гипотеза", "ожидали", "решение", "почему")
         for row in self.rows.values():
             table.add_row(*row)
         return table
+
+
+async def follow(client: "Client", session: str, after: int) -> SessionRecord:
+    """Watch a session that a service runs, to its end."""
+    with Watcher() as watcher:
+        async for event in client.follow(session, after):
+            watcher.event(event)
+    return await client.record(session)
 
 
 def finish(record: SessionRecord, json_file: str | None, out: Path) -> int:
@@ -159,7 +123,7 @@ def print_summary(found: Summary) -> None:
                        ("наивного эталона", found.speedup_over_naive)):  # fmt: skip
         if gain:
             print(f"Быстрее {name} в {format_estimate(gain)} раза (отношение и 95 % интервал)")
-    print(f"Сдано: {_HANDED_IN.get(found.handed_in or '', 'ничего')} — {found.reason}")
+    print(f"Сдано: {HANDED_IN.get(found.handed_in or '', 'ничего')} — {found.reason}")
     print(
         f"Гипотез: {len(found.hypotheses)}; прогноз попал в "
         f"{found.predictions_hit} из {found.predictions_judged}"
@@ -171,9 +135,21 @@ def _cell(estimate: Estimate | None) -> str:
 
 
 def _infeasible(found: Summary) -> int:
-    broken = [s for s in found.slos if not s.met]
-    nearest = "; ".join(
-        f"{format_slo(s.slo)}, ближайшее достигнутое {_cell(s.measured)}" for s in broken
-    )
-    print(f"advisor: SLO невыполнимы: {nearest}", file=sys.stderr)
+    asked = ", ".join(format_slo(s.slo) for s in found.slos)
+    print(f"advisor: SLO не выполнены: {asked}. {_nearest(found)}", file=sys.stderr)
     return 4
+
+
+def _nearest(found: Summary) -> str:
+    near = found.nearest
+    if near is None:
+        return ""
+    said = (
+        f"Ближе всего {near.trial_id[:3]} ({near.setting}): мешает {format_slo(near.binding)}, "
+        f"измерено {_cell(near.measured)}"
+    )
+    if found.highest_load:
+        load = found.highest_load.get("streams") or found.highest_load.get("rate_per_s")
+        name = "потоков" if "streams" in found.highest_load else "запросов/с"
+        return f"{said}. При меньшей нагрузке SLO держатся: {format_number(load or 0, 3)} {name}"
+    return said

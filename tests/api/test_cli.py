@@ -123,6 +123,19 @@ def test_bench_of_a_port_where_nothing_listens(tmp_path: Path) -> None:
     assert "не отвечает" in done.stderr
 
 
+def test_an_unknown_flag_of_the_engine_starts_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = run(
+        home, "optimize", str(tiny_model), "--engine", "sim", "--flag", "max-num-sequences=4",
+        "--budget", "5m", "--no-naive",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "max-num-sequences" in done.stderr
+    assert "max-num-seqs" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Сессий пока нет" in run(home, "sessions").stderr
+
+
 def test_optimize_writes_json_and_export_files(tiny_model: Path, tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "out.json"
     done = run(
@@ -149,4 +162,6 @@ def test_an_impossible_slo_is_exit_code_4(tiny_model: Path, tmp_path: Path) -> N
         "--budget", "5m", "--trials", "1", "--no-naive", "--out", str(tmp_path / "reports"),
     )  # fmt: skip
     assert done.returncode == 4
-    assert "TPOT" in done.stderr or "tpot" in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "SLO не выполнены" in last
+    assert "мешает tpot_p95" in last

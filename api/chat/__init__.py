@@ -1,0 +1,1 @@
+"""The chat behind POST /v1/chat/completions: session commands, consultation, and the wire."""

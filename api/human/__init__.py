@@ -1,0 +1,1 @@
+"""Blind side-by-side evaluation: making the pairs, handing them out, counting the votes."""

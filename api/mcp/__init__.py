@@ -1,0 +1,1 @@
+"""The advisor as MCP tools: over streamable HTTP at /mcp, and over stdio by `advisor mcp`."""

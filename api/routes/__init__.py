@@ -1,0 +1,1 @@
+"""One file adds one router: `router`, found by the file's name."""
