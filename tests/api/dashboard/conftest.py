@@ -155,12 +155,14 @@ def chromium_path() -> str | None:
         return "" if Path(started.chromium.executable_path).exists() else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Ends with its module: Playwright keeps a loop in this thread, where async tests need one."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium_path()
     if path is None:
-        pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        advice = "no Chromium: apt-get install chromium, or playwright install chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(advice)
     with api.sync_playwright() as started:
         options = {"executable_path": path} if path else {}
         # Its own sandbox needs rights that root in a container lacks; only our pages are opened.
