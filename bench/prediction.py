@@ -28,7 +28,7 @@ from knowledge.prediction import Load, Query, predict
 from knowledge.prediction.features import NAMES
 from knowledge.prediction.gaussian import posterior
 from knowledge.prediction.speed import LogFigure
-from knowledge.prediction.trained import Target, target_from
+from knowledge.prediction.trained import Target, structure, target_from
 from tools import silicon
 
 SEEDS, SHOTS, FOLDS, MODEL_FOLDS = 20, 3, 5, 4
@@ -142,17 +142,21 @@ def joined(parts: list[Scores]) -> Scores:
 
 
 def folds(table: Table, *, refit: bool) -> tuple[list[Fold], list[Fold]]:
-    """Kept ones where they were learned from these very rows, else learned now."""
+    """Kept ones where they were learned from these very rows and features, else learned now."""
     if KEPT.is_file() and not refit:
         kept = json.loads(KEPT.read_text())
-        if kept["rows_sha256_16"] == table.digest:
+        if (kept["rows_sha256_16"], kept.get("structure")) == (table.digest, structure()):
             return [_fold(one) for one in kept["deployments"]], [
                 _fold(one) for one in kept["models"]
             ]
     both = [[learn(table, out, k) for k, out in enumerate(leave_out(table, by_model=by_model))]
             for by_model in (False, True)]  # fmt: skip
-    kept = {"rows_sha256_16": table.digest, "deployments": [asdict(f) for f in both[0]],
-            "models": [asdict(f) for f in both[1]]}  # fmt: skip
+    kept = {
+        "rows_sha256_16": table.digest,
+        "structure": structure(),
+        "deployments": [asdict(f) for f in both[0]],
+        "models": [asdict(f) for f in both[1]],
+    }
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
     return both[0], both[1]
 

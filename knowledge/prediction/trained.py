@@ -59,7 +59,7 @@ def load(folder: Path = FOLDER) -> Trained:
     """The kept training. Raises AdvisorError when it belongs to other features."""
     with (folder / "model.json").open(encoding="utf-8") as opened:
         kept = json.load(opened)
-    if kept["structure"] != _structure():
+    if kept["structure"] != structure():
         raise AdvisorError(
             "обученный предсказатель не подходит к этой версии программы",
             "Обучите заново: python -m advisor.prediction.train",
@@ -86,7 +86,7 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = {
         "origin": trained.origin,
-        "structure": _structure(),
+        "structure": structure(),
         "efficiencies": trained.efficiencies,
         "ttft_efficiencies": trained.ttft_efficiencies,
         "tpot": asdict(trained.tpot),
@@ -119,6 +119,7 @@ def target_from(kept: dict[str, Any]) -> Target:
     )
 
 
-def _structure() -> list[Any]:
+def structure() -> list[Any]:
+    """The features and kernel that what was learned fits, and no others; plain JSON."""
     terms = [[list(names), list(over)] for names, over, _ in STRUCTURE]
     return [list(NUMBERS), list(NAMES), list(TPOT_TERMS), list(TTFT_TERMS), terms]
