@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from knowledge.devices import find_device
-from knowledge.errors import BadInput
+from knowledge.devices import find_gpu
 from knowledge.types import Device, Hardware
 from tools import _cpu
 from tools._cpu import free_memory_bytes
@@ -82,13 +81,16 @@ def cpu_device(ceilings: _cpu.Ceilings, isa: tuple[str, ...]) -> Device:
 
 
 def gpu_device(nvml: ModuleType, gpu: Any) -> Device:
-    """The vendor's figures where the GPU is known, else what its clocks and widths give."""
+    """The vendor's figures where the GPU is known, else what its clocks and widths give.
+
+    A driver makes no typos: the RTX 4090 D is another chip than the RTX 4090.
+    """
     name = str(nvml.nvmlDeviceGetName(gpu))
     memory = int(_memory(nvml, gpu).total)
-    try:
-        return find_device(name).replace(memory_bytes=memory)
-    except BadInput:
-        return _unknown_gpu(nvml, gpu, name, memory)
+    match = find_gpu(name)
+    if match.found and match.how == "exact":
+        return match.found.device.replace(memory_bytes=memory)
+    return _unknown_gpu(nvml, gpu, name, memory)
 
 
 def _unknown_gpu(nvml: ModuleType, gpu: Any, name: str, memory: int) -> Device:

@@ -19,7 +19,7 @@ from tools.monitor.exposition import Scrape
 DASHBOARDS = sorted(Path("deploy/grafana/provisioning/dashboards").glob("*.json"))
 RULES = sorted(Path("deploy/prometheus/rules").glob("*.yml"))
 CAPTURED = Path(__file__).parent / "vllm-0.32.0.metrics.txt"
-"""/metrics of a real vLLM 0.32.0 (CPU build) after three requests, captured on 2026-11-24."""
+"""/metrics of a real vLLM 0.32.0 (CPU build) after three requests, captured on 2026-11-25."""
 PROMETHEUS_ITSELF = {"up"}
 _VARIABLES = {"$__rate_interval": "5m", "$model": "m"}
 
