@@ -55,7 +55,9 @@ class Connection:
             raise
 
     def close(self) -> None:
-        self._db.close()
+        """Another thread's call is waited for: DuckDB refuses to close under it."""
+        with self._lock:
+            self._db.close()
         self._holder.release()
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -230,3 +231,20 @@ def test_what_put_returned_from_survives_kill_9(path: Path) -> None:
         assert [trial.trial_id for trial in store.trials("s-one")] == reported
         assert [event.seq for event in store.events("s-one")] == [1, 2, 3]
         assert all(len(store.samples(trial)) == 50 for trial in reported)
+
+
+def test_closing_waits_for_the_call_of_another_thread(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.duckdb", "test")
+    began, seen = threading.Event(), []
+
+    def read() -> None:
+        with store._lock:
+            began.set()
+            seen.append(store._rows("SELECT count(*) FROM range(30000000)")[0][0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    began.wait()
+    store.close()
+    reader.join()
+    assert seen == [30_000_000]
