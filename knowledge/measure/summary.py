@@ -3,7 +3,8 @@
 TTFT, TPOT, ITL and E2E as DESIGN and vLLM's benchmark define them. Times count from the moment a
 request was due: in an open loop a late send is the server's delay as a user feels it (coordinated
 omission otherwise). Request figures are of requests due within the round; rates are of the steady
-window, which begins when every stream has had a token, at the latest after a quarter of the round.
+window, which begins when every stream has had a token, at the latest after a quarter of the round,
+and is faded in and out over one request, so that it does not matter where a wave is cut.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,12 @@ from knowledge.measure.requests import (
 )
 from knowledge.measure.warnings import warnings_of
 from knowledge.statistics import (
+    Stretch,
     bootstrap_interval,
     bootstrap_ratio,
     clustered_quantile,
+    event_rate,
+    rate_of,
     wilson_interval,
 )
 from knowledge.types import Estimate, Measurement, Metric, RequestSample, Slo
@@ -67,7 +71,7 @@ def _metrics(
     *,
     seed: int,
 ) -> dict[Metric, Estimate]:
-    metrics = _rate_estimates(rates, seed)
+    metrics = _rate_estimates(rates)
     # Requests in flight together share a batch, so neighbours are one cluster, not many witnesses.
     block = max(1, min(len({s.stream for s in kept}), len(kept) // 10))
     for stem, values in latencies(kept).items():
@@ -80,20 +84,25 @@ def _metrics(
     return metrics
 
 
-def _rate_estimates(rates: Sequence[Rates], seed: int) -> dict[Metric, Estimate]:
-    counts = {
+def _rate_estimates(rates: Sequence[Rates]) -> dict[Metric, Estimate]:
+    if not any(rate.tokens.times.size for rate in rates):
+        return {}
+    cycles = [rate.cycle_s for rate in rates if rate.cycle_s]
+    cycle_s = sum(cycles) / len(cycles) if cycles else 0.0
+    return {
+        metric: event_rate(stretches, cycle_s=cycle_s)
+        for metric, stretches in _stretches(rates).items()
+    }
+
+
+def _stretches(rates: Sequence[Rates]) -> dict[Metric, list[Stretch]]:
+    stretches = {
         Metric.OUTPUT_TOKENS_PER_S: [rate.tokens for rate in rates],
         Metric.REQUESTS_PER_S: [rate.requests for rate in rates],
     }
-    if any(rate.good is not None for rate in rates):
-        counts[Metric.GOODPUT_PER_S] = [rate.good for rate in rates if rate.good is not None]
-    if not any(rate.tokens.sum() for rate in rates):
-        return {}
-    widths = np.concatenate([rate.widths for rate in rates])
-    return {
-        metric: bootstrap_ratio(np.concatenate(windows), widths, seed=seed)
-        for metric, windows in counts.items()
-    }
+    if good := [rate.good for rate in rates if rate.good is not None]:
+        stretches[Metric.GOODPUT_PER_S] = good
+    return stretches
 
 
 def _latency_estimates(
@@ -128,11 +137,8 @@ def _quantiles(
 def _points(kept: Sequence[RequestSample], rate: Rates) -> dict[Metric, float]:
     """Point values of one round."""
     points: dict[Metric, float] = {}
-    if rate.tokens.sum():
-        points[Metric.OUTPUT_TOKENS_PER_S] = float(rate.tokens.sum() / rate.seconds)
-        points[Metric.REQUESTS_PER_S] = float(rate.requests.sum() / rate.seconds)
-        if rate.good is not None:
-            points[Metric.GOODPUT_PER_S] = float(rate.good.sum() / rate.seconds)
+    if rate.tokens.times.size:
+        points |= {metric: rate_of(seen) for metric, seen in _stretches([rate]).items()}
     series = latencies(kept) | {"itl": token_gaps(kept)[0]}
     for stem, values in series.items():
         if values.size:

@@ -10,16 +10,20 @@ from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_est
 from knowledge.statistics.noninferiority import non_inferior
 from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, win_rate
 from knowledge.statistics.quantiles import clustered_quantile
+from knowledge.statistics.rate import Stretch, event_rate, rate_of
 from knowledge.statistics.steady import steady_start
 
 __all__ = [
     "Statistic",
+    "Stretch",
     "bootstrap_interval",
     "bootstrap_ratio",
     "clustered_quantile",
+    "event_rate",
     "krippendorff_alpha",
     "minimum_detectable_effect",
     "non_inferior",
+    "rate_of",
     "ratio_of_estimates",
     "raw_agreement",
     "speedup",
