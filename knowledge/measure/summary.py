@@ -64,6 +64,15 @@ def summarize(
     )
 
 
+def round_points(
+    samples: Sequence[RequestSample], *, round_s: float, slos: Sequence[Slo]
+) -> dict[Metric, float]:
+    """Point values of one round, the same that `summarize` gives for it among others."""
+    ordered = sorted(samples, key=lambda s: (s.intended_s, s.index))
+    kept = kept_after_ramp([s for s in ordered if 0 <= s.intended_s < round_s])
+    return _points(kept, rates_of(ordered, round_s, within_slos(slos)))
+
+
 def _metrics(
     due: Sequence[RequestSample],
     kept: Sequence[RequestSample],

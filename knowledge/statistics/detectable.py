@@ -10,27 +10,16 @@ _LEVEL, _POWER = 0.95, 0.8
 
 
 def detectable_speedup(
-    reference: Estimate,
-    candidate: Estimate | None = None,
-    *,
-    launch_cv: float = 0.0,
-    least_gain: float = 0.0,
-    power: float = _POWER,
+    comparison: Estimate, *, least_gain: float = 0.0, power: float = _POWER
 ) -> float:
-    """A ratio above 1 that would be told from 1 + least_gain in `power` of all comparisons.
+    """A ratio above 1 whose lower bound clears 1 + least_gain in `power` of all such comparisons.
 
-    Before the candidate was measured (None) it is expected to be as noisy as the reference.
-    Half-widths of the intervals are taken as 1.96 standard deviations, as ratio_of_estimates does.
+    `comparison` is a speed-up with its interval; only how wide it is matters. Before anything was
+    measured of the candidate it is that of the reference with itself: as noisy again. The lower
+    half is taken as 1.96 standard deviations on the log scale, as ratio_of_estimates does.
     """
-    z = normal_quantile(_LEVEL)
-    spread = math.sqrt(
-        _half(reference) ** 2 + _half(candidate or reference) ** 2 + 2 * (z * launch_cv) ** 2
-    )
-    return (1 + least_gain) * math.exp(spread * (1 + NormalDist().inv_cdf(power) / z))
-
-
-def _half(estimate: Estimate) -> float:
-    """Of the interval on the log scale, from its upper side: a lower bound may be zero."""
-    if estimate.value <= 0:
+    if comparison.low <= 0:
         raise ValueError("a ratio needs positive values")
-    return math.log(estimate.high / estimate.value)
+    half = math.log(comparison.value / comparison.low)
+    share = NormalDist().inv_cdf(power) / normal_quantile(_LEVEL)
+    return (1 + least_gain) * math.exp(half * (1 + share))
