@@ -8,6 +8,7 @@ and is faded in and out over one request, so that it does not matter where a wav
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,18 @@ from knowledge.measure.requests import (
     failed,
     kept_after_ramp,
     latencies,
+    readings,
     token_gaps,
     unfinished,
     within_slos,
 )
 from knowledge.measure.warnings import warnings_of
 from knowledge.statistics import (
+    Course,
     Stretch,
-    bootstrap_interval,
-    bootstrap_ratio,
     clustered_quantile,
     event_rate,
+    mean_in_time,
     rate_of,
     wilson_interval,
 )
@@ -48,11 +50,12 @@ def summarize(
     ordered = sorted(samples, key=lambda s: (s.round, s.intended_s, s.index))
     due = [s for s in ordered if 0 <= s.intended_s < round_s]
     kept = kept_after_ramp(due)
-    rounds = [[s for s in ordered if s.round == r] for r in sorted({s.round for s in ordered})]
+    indices = sorted({s.round for s in ordered})
+    rounds = [[s for s in ordered if s.round == index] for index in indices]
     rates = [rates_of(of_round, round_s, within_slos(slos)) for of_round in rounds]
     failures = [s for s in due if failed(s)]
     return Measurement(
-        metrics=_metrics(due, kept, rates, seed=seed),
+        metrics=_metrics(due, kept, rates, _Clock.of(indices, round_s, rates)),
         rounds=tuple(
             _points([s for s in kept if s.round == of_round[0].round], rate)
             for of_round, rate in zip(rounds, rates, strict=True)
@@ -77,15 +80,19 @@ def _metrics(
     due: Sequence[RequestSample],
     kept: Sequence[RequestSample],
     rates: Sequence[Rates],
-    *,
-    seed: int,
+    clock: "_Clock",
 ) -> dict[Metric, Estimate]:
-    metrics = _rate_estimates(rates)
+    metrics = _rate_estimates(rates, clock.cycle_s)
     # Requests in flight together share a batch, so neighbours are one cluster, not many witnesses.
     block = max(1, min(len({s.stream for s in kept}), len(kept) // 10))
-    for stem, values in latencies(kept).items():
-        metrics |= _latency_estimates(stem, values, seed=seed, block=block)
-    metrics |= _gap_estimates(*token_gaps(kept), seed=seed)
+    for stem, seen in readings(kept).items():
+        if seen:
+            values = np.array([value for _, value in seen])
+            course = clock.course([sample for sample, _ in seen])
+            clusters = np.arange(values.size) // block
+            metrics[_metric(stem, "mean")] = mean_in_time(values, course)
+            metrics |= _quantiles(stem, values, clusters, course)
+    metrics |= _gap_estimates(kept, clock)
     answered = [s for s in due if not unfinished(s)]
     if answered:
         errors = sum(failed(s) for s in answered)
@@ -93,11 +100,31 @@ def _metrics(
     return metrics
 
 
-def _rate_estimates(rates: Sequence[Rates]) -> dict[Metric, Estimate]:
+@dataclass(frozen=True)
+class _Clock:
+    """Rounds laid end to end."""
+
+    begins_s: dict[int, float]
+    total_s: float
+    cycle_s: float
+
+    @classmethod
+    def of(cls, indices: Sequence[int], round_s: float, rates: Sequence[Rates]) -> "_Clock":
+        cycles = [rate.cycle_s for rate in rates if rate.cycle_s]
+        return cls(
+            begins_s={index: place * round_s for place, index in enumerate(indices)},
+            total_s=len(indices) * round_s,
+            cycle_s=sum(cycles) / len(cycles) if cycles else 0.0,
+        )
+
+    def course(self, samples: Sequence[RequestSample]) -> Course:
+        moments = [self.begins_s[sample.round] + sample.intended_s for sample in samples]
+        return Course(np.array(moments, dtype=np.float64), self.total_s, self.cycle_s)
+
+
+def _rate_estimates(rates: Sequence[Rates], cycle_s: float) -> dict[Metric, Estimate]:
     if not any(rate.tokens.times.size for rate in rates):
         return {}
-    cycles = [rate.cycle_s for rate in rates if rate.cycle_s]
-    cycle_s = sum(cycles) / len(cycles) if cycles else 0.0
     return {
         metric: event_rate(stretches, cycle_s=cycle_s)
         for metric, stretches in _stretches(rates).items()
@@ -114,32 +141,23 @@ def _stretches(rates: Sequence[Rates]) -> dict[Metric, list[Stretch]]:
     return stretches
 
 
-def _latency_estimates(
-    stem: str, values: NDArray[np.float64], *, seed: int, block: int
-) -> dict[Metric, Estimate]:
-    if not values.size:
-        return {}
-    mean = bootstrap_interval(values, np.mean, seed=seed, block=block)
-    return {_metric(stem, "mean"): mean} | _quantiles(stem, values, np.arange(values.size) // block)
-
-
-def _gap_estimates(
-    gaps: NDArray[np.float64], owners: NDArray[np.int64], *, seed: int
-) -> dict[Metric, Estimate]:
+def _gap_estimates(kept: Sequence[RequestSample], clock: _Clock) -> dict[Metric, Estimate]:
+    served = [s for s in kept if s.ok]
+    gaps, owners = token_gaps(served)
     if not gaps.size:
         return {}
-    sums = np.bincount(owners, weights=gaps).astype(np.float64)
-    counts = np.bincount(owners).astype(np.float64)
-    present = counts > 0  # a request of one token has no gap
-    mean = bootstrap_ratio(sums[present], counts[present], seed=seed)
-    return {Metric.ITL_MEAN_MS: mean.replace(n=int(gaps.size))} | _quantiles("itl", gaps, owners)
+    of_requests = clock.course(served)
+    course = replace(of_requests, moments=of_requests.moments[owners])
+    mean = mean_in_time(gaps, course)
+    return {Metric.ITL_MEAN_MS: mean} | _quantiles("itl", gaps, owners, course)
 
 
 def _quantiles(
-    stem: str, values: NDArray[np.float64], clusters: NDArray[np.int64]
+    stem: str, values: NDArray[np.float64], clusters: NDArray[np.int64], course: Course
 ) -> dict[Metric, Estimate]:
     return {
-        _metric(stem, f"p{q}"): clustered_quantile(values, clusters, q / 100) for q in _PERCENTILES
+        _metric(stem, f"p{q}"): clustered_quantile(values, clusters, q / 100, course=course)
+        for q in _PERCENTILES
     }
 
 

@@ -13,10 +13,12 @@ from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, w
 from knowledge.statistics.quantiles import clustered_quantile
 from knowledge.statistics.rate import Stretch, event_rate, rate_of
 from knowledge.statistics.sequential import Answer, Judgement, Sequential
+from knowledge.statistics.slow import Course, mean_in_time
 from knowledge.statistics.steady import steady_start
 
 __all__ = [
     "Answer",
+    "Course",
     "Judgement",
     "Sequential",
     "Statistic",
@@ -27,6 +29,7 @@ __all__ = [
     "detectable_speedup",
     "event_rate",
     "krippendorff_alpha",
+    "mean_in_time",
     "minimum_detectable_effect",
     "non_inferior",
     "rate_of",

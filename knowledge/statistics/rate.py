@@ -13,15 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.statistics.slow import freedom_of
 from knowledge.statistics.student import t_quantile
 from knowledge.types import Estimate
-
-_SHORTEST_PERIOD_S = 10.0
-"""Noise slower than this is what a mean of some ten seconds strays by: an engine's noise remembers
-a second or two."""
-_SHORTEST_CYCLES = 8 / 3
-"""Periods near the cycle of requests are those of their waves."""
-_LEAST_FREEDOM, _MOST_FREEDOM = 3, 12
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ def event_rate(
     total = sum(stretch.weight_s for stretch in stretches)
     if total <= 0:
         raise ValueError("a rate needs time")
-    freedom = _freedom(total, cycle_s)
+    freedom = freedom_of(total, cycle_s)
     orders = np.arange(1, freedom + 1)
     transforms, begin = np.zeros(freedom), 0.0
     for stretch in stretches:
@@ -75,11 +69,6 @@ def rate_of(stretches: Sequence[Stretch]) -> float:
     """Events per second, without an interval."""
     total = sum(stretch.weight_s for stretch in stretches)
     return sum(float(_weights(stretch).sum()) for stretch in stretches) / total
-
-
-def _freedom(total_s: float, cycle_s: float) -> int:
-    shortest = max(_SHORTEST_PERIOD_S, _SHORTEST_CYCLES * cycle_s)
-    return min(_MOST_FREEDOM, max(_LEAST_FREEDOM, int(2 * total_s / shortest)))
 
 
 def _weights(stretch: Stretch) -> NDArray[np.float64]:
