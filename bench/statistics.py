@@ -263,7 +263,7 @@ def targets(found: dict[str, Any]) -> dict[str, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--runs", type=int, default=200, help="rounds and comparisons of a kind")
+    parser.add_argument("--runs", type=int, default=150, help="rounds and comparisons of a kind")
     asked = parser.parse_args()
     begun = time.perf_counter()
     jobs: list[tuple[str, Callable[..., Any], tuple[object, ...]]] = [

@@ -43,7 +43,8 @@ def summarize(
 ) -> Measurement:
     """All rounds of one server under one workload, each figure with its 95 % interval.
 
-    A figure that nothing was seen for is missing, never zero: no answers, no latencies.
+    No interval is drawn any more, so `seed` has no effect. A figure that nothing was seen for is
+    missing, never zero: no answers, no latencies.
     """
     if round_s <= 0:
         raise ValueError(f"a round must last, not {round_s} s")
