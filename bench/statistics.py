@@ -108,7 +108,7 @@ def coverage(scene: str, rounds: int) -> Coverage:
     seen: dict[Metric, list[Estimate]] = {metric: [] for metric in SHOWN}
     windows = []
     for seed in range(rounds):
-        rng = np.random.default_rng((7, seed))
+        rng = np.random.default_rng((7, list(SCENES).index(scene), seed))
         samples = round_of(server, machine, rng, round_s=SCREEN_S)
         found = summarize(samples, round_s=SCREEN_S, slos=(), seed=seed).metrics
         for metric, estimates in seen.items():

@@ -38,7 +38,7 @@ def test_all_looks_together_keep_the_error_rate():
         figures = np.exp(rng.normal(0, 0.1, (2, 8)))
         looks = [plan.judge(figures[0, :k], figures[1, :k]) for k in range(3, 9)]
         crossed += any(not look.speedup.low <= 1 <= look.speedup.high for look in looks)
-    assert 0.035 <= crossed / 2000 <= 0.065  # 5 %; looking at plain t intervals crosses in 13 %
+    assert 0.035 <= crossed / 2000 <= 0.065  # 5 % over all six looks
 
 
 def test_one_look_is_students_t():
