@@ -20,7 +20,7 @@ from knowledge.types import (
 from knowledge.types.trial import Purpose
 from tools.engines.base import FlagCatalog
 from tools.store import Store
-from tools.trial import World, run_trials
+from tools.trial import Until, World, run_trials
 
 OnEvent = Callable[[Event], None]
 
@@ -31,7 +31,10 @@ class Pace:
 
     load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=24, rounds=1))
     naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0.5, round_s=16, rounds=1))
-    production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=5))
+    production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=6))
+    """In turns its rounds are a limit: it ends once the answer is clear."""
+    most_rounds: int = 10
+    """As many rounds in turns where the budget that is left has room for them."""
     load_search: LoadSearch = field(default_factory=LoadSearch)
     quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16))
     drain_s: float = 3.0
@@ -93,14 +96,17 @@ class Context:
             deadline_s=self.pace.deadline_s * (2 if load_search else 1),
         )
 
-    async def measure(self, *specs: TrialSpec) -> tuple[TrialResult, ...]:
-        """Run trials (several: in turns), or take from the store those that already finished."""
+    async def measure(
+        self, *specs: TrialSpec, until: Until | None = None
+    ) -> tuple[TrialResult, ...]:
+        """Run trials (several: in turns, and no longer than `until` it is clear), or take from the
+        store those that already finished."""
         known = [self.store.trial(spec.trial_id) for spec in specs]
         if all(known):
             return tuple(result for result in known if result)
         for spec in specs:
             self.emit("trial_started", trial=spec.trial_id, purpose=spec.purpose)
-        measured = await run_trials(specs, self.world, self.task.slos)
+        measured = await run_trials(specs, self.world, self.task.slos, until)
         for one in measured:
             if self.store.put_trial(self.session, one.result, one.samples):
                 self.emit("trial_finished", **describe(one.result))

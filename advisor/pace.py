@@ -16,7 +16,7 @@ _SHORT_BUDGET_S = 600.0
 
 SHORT = Pace(
     load=LoadPlan(warmup_s=3, round_s=16, rounds=1),
-    production=LoadPlan(warmup_s=3, round_s=6, rounds=4),
+    production=LoadPlan(warmup_s=3, round_s=6, rounds=5),
     load_search=LoadSearch(round_s=6, points=4),
 )
 """Little time is better spent on one hypothesis more than on narrower intervals."""
@@ -25,6 +25,7 @@ SIMULATED = Pace(
     load=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=2),
     naive=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=1),
     production=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=4),
+    most_rounds=4,
     load_search=LoadSearch(round_s=0.6, points=5),
     quality=QualityPlan(chunks=8, chunk_tokens=64),
     deadline_s=30.0,

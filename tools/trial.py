@@ -19,7 +19,7 @@ from knowledge.errors import (
     QualityUnavailable,
     UnknownFlag,
 )
-from knowledge.measure import summarize
+from knowledge.measure import machine_changed, round_points, summarize
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
@@ -30,6 +30,7 @@ from knowledge.types import (
     Launch,
     Lengths,
     Measurement,
+    Metric,
     QualityResult,
     RequestSample,
     Slo,
@@ -38,7 +39,7 @@ from knowledge.types import (
     TrialResult,
     TrialSpec,
 )
-from tools import artifacts, engines, envs, highest, quantizers
+from tools import artifacts, canary, engines, envs, highest, quantizers
 from tools._nvml import fingerprints, not_free
 from tools.engines.base import Engine, Profilable
 from tools.hardware import free_device_memory_bytes
@@ -58,6 +59,10 @@ _LOG_LINES = 40
 _WARM_UP_TOKENS = 32
 _PROFILE_LEAD_S = 3.0
 _PROFILE_DEADLINE_S = 240.0
+
+Until = Callable[[Sequence[Sequence[dict[Metric, float]]]], str]
+"""Given the figures of every round so far, by arm: why no more rounds are needed, in Russian; empty
+while they are."""
 
 
 @dataclass(frozen=True)
@@ -84,29 +89,50 @@ async def run_trial(spec: TrialSpec, world: World, slos: Sequence[Slo] = ()) -> 
 
 
 async def run_trials(
-    specs: Sequence[TrialSpec], world: World, slos: Sequence[Slo] = ()
+    specs: Sequence[TrialSpec],
+    world: World,
+    slos: Sequence[Slo] = (),
+    until: Until | None = None,
 ) -> tuple[Measured, ...]:
     """Measure several candidates in turns, round by round, so that drift hits all alike.
 
-    All servers are up at once; the order within a round alternates.
+    All servers are up at once; the order within a round alternates. `until` is asked after every
+    round whether the answer is clear, as long as no arm has failed.
     """
     arms = [_Arm(spec, world, tuple(slos)) for spec in specs]
     try:
         await asyncio.gather(*(arm.attempt(arm.start()) for arm in arms))
         for arm in arms:
             await arm.attempt(arm.warm_up())
-        for index in range(max(spec.load.rounds for spec in specs)):
-            for arm in arms if index % 2 == 0 else reversed(arms):
-                if index < arm.spec.load.rounds:
-                    await arm.attempt(arm.measure(index))
+        speeds = await _rounds(arms, world, until)
         for arm in arms:
-            await arm.attempt(arm.judge())
+            await arm.attempt(arm.judge(speeds))
             await arm.profile_steps()
     finally:
         for arm in arms:
             await arm.stop()
     pair = specs[0].trial_id if len(specs) > 1 else None
     return tuple(arm.finish(pair) for arm in arms)
+
+
+async def _rounds(arms: Sequence["_Arm"], world: World, until: Until | None) -> tuple[float, ...]:
+    """All rounds of all arms; the machine's speed, looked at while every server is idle."""
+    speeds = []
+    for index in range(max(arm.spec.load.rounds for arm in arms)):
+        if all(arm.failure for arm in arms):
+            break
+        speeds.append(await asyncio.to_thread(canary.speed))
+        for arm in arms if index % 2 == 0 else reversed(arms):
+            if index < arm.spec.load.rounds:
+                await arm.attempt(arm.measure(index))
+        if until is None or any(arm.failure for arm in arms):
+            continue
+        if said := until([arm.points() for arm in arms]):
+            world.progress(said)
+            break
+    if speeds:
+        speeds.append(await asyncio.to_thread(canary.speed))
+    return tuple(speeds)
 
 
 async def set_up(spec: TrialSpec, world: World) -> None:
@@ -289,7 +315,19 @@ class _Arm:
             raise EngineFailed(cause, "сервер умер под нагрузкой", self.server.log_tail(_LOG_LINES))
         return outcome.samples, outcome.loop_lag_p99_ms
 
-    async def judge(self) -> None:
+    def points(self) -> list[dict[Metric, float]]:
+        """The figures of every round so far."""
+        rounds = sorted({sample.round for sample in self.samples})
+        return [
+            round_points(
+                [sample for sample in self.samples if sample.round == index],
+                round_s=self.spec.load.round_s,
+                slos=self.slos,
+            )
+            for index in rounds
+        ]
+
+    async def judge(self, speeds: tuple[float, ...]) -> None:
         """Sum up, check that the figures are what they claim to be, and score quality."""
         measured = summarize(
             self.samples,
@@ -297,7 +335,9 @@ class _Arm:
             slos=self.slos,
             seed=self.spec.load.seed,
         )
-        self.measurement = measured.replace(client_lag_p99_ms=max(self.lags_ms))
+        self.measurement = measured.replace(
+            client_lag_p99_ms=max(self.lags_ms), machine_speed=speeds
+        )
         if not any(sample.ok for sample in self.samples):
             raise EngineFailed(Cause.NO_MEASUREMENT, "ни один запрос не завершился успешно")
         assert self.sampler
@@ -307,8 +347,8 @@ class _Arm:
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),
             warnings=(*self.busy, *seen.warnings),
         )
-        warned = (*self.measurement.warnings, *self.telemetry.warnings)
-        self.measurement = self.measurement.replace(warnings=warned)
+        warned = (*self.measurement.warnings, machine_changed(speeds), *self.telemetry.warnings)
+        self.measurement = self.measurement.replace(warnings=tuple(filter(None, warned)))
         self.integrity = check(
             self.samples,
             self.spec.workload,

@@ -7,8 +7,9 @@ from advisor.context import Context, failed_checks, figure, slos_met, worst_viol
 from advisor.nodes._pending import pending
 from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
 from advisor.state import State
+from knowledge.measure import slower_than
 from knowledge.quantities import format_number
-from knowledge.statistics import ratio_of_estimates
+from knowledge.statistics import detectable_speedup, ratio_of_estimates
 from knowledge.types import (
     Cause,
     Decision,
@@ -110,8 +111,9 @@ def judge(
         trial_id=result.trial_id,
         reference_trial_id=reference.trial_id,
         decision=decision,
-        reason=reason,
+        reason=reason + _machine(result, reference),
         speedup=effect,
+        detectable_speedup=_detectable(ctx, effect),
         prediction_hit=hypothesis.predicted_speedup.contains(effect.value) if effect else None,
         slos_met=slos_met(ctx.task, result) if result.measurement else None,
         quality=quality,
@@ -127,6 +129,24 @@ def _effect(
         return None
     return ratio_of_estimates(
         theirs, ours, higher_is_better=metric.higher_is_better, launch_cv=ctx.pace.launch_cv
+    )
+
+
+def _detectable(ctx: Context, effect: Estimate | None) -> float | None:
+    return detectable_speedup(effect, least_gain=ctx.pace.least_gain) if effect else None
+
+
+def _machine(result: TrialResult, reference: TrialResult) -> str:
+    """The two were not measured in turns: did the machine change between them."""
+    if not (result.measurement and reference.measurement):
+        return ""
+    slower = slower_than(result.measurement.machine_speed, reference.measurement.machine_speed)
+    if slower is None:
+        return ""
+    word = "медленнее" if slower > 0 else "быстрее"
+    return (
+        f"; внимание: в этом испытании сама машина была на {abs(slower):.0%} {word}, "
+        f"чем в {reference.trial_id}"
     )
 
 
@@ -155,7 +175,10 @@ def _decision(  # noqa: PLR0911 - one return per ground, in the order of their w
     if not nearer and effect.high < least:
         return Decision.DROPPED, f"выигрыша нет: {shown}"
     if not nearer and effect.low < least:
-        return Decision.INCONCLUSIVE, f"неотличимо от шума: {shown}"
+        enough = format_number(_detectable(ctx, effect) or effect.high, 3)
+        return Decision.INCONCLUSIVE, (
+            f"неотличимо от шума: {shown}; такой замер различает выигрыш от ×{enough}"
+        )
     if quality and not quality.non_inferior:
         loss = quality.loss_nats_per_token
         return Decision.DROPPED, (

@@ -2,9 +2,11 @@
 
 from langgraph.runtime import Runtime
 
-from advisor.context import Context
+from advisor.context import Context, figure
 from advisor.policy import ask, remaining_s
 from advisor.state import State
+from knowledge.statistics import detectable_speedup, ratio_of_estimates
+from knowledge.types import Hypothesis
 
 
 async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
@@ -17,6 +19,7 @@ async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
         return {}
     chosen, stop = ask(ctx, state, exhausted=_spent(state, ctx))
     if chosen:
+        chosen = chosen.replace(detectable_speedup=_detectable(ctx, state, chosen))
         ctx.store.put_hypothesis(ctx.session, ordinal, chosen)
         ctx.emit(
             "hypothesis",
@@ -25,10 +28,22 @@ async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
             technique=chosen.technique,
             policy=chosen.policy,
             predicted=[chosen.predicted_speedup.low, chosen.predicted_speedup.high],
+            detectable=chosen.detectable_speedup,
         )
     else:
         ctx.emit("search_ended", reason=stop)
     return {"stop": stop}
+
+
+def _detectable(ctx: Context, state: State, chosen: Hypothesis) -> float | None:
+    """What the trial can tell at all, when the candidate is as noisy as what it must beat."""
+    bar = figure(ctx.store.trial(state["reference"]), chosen.metric)
+    if bar is None or bar.value <= 0:
+        return None
+    again = ratio_of_estimates(
+        bar, bar, higher_is_better=chosen.metric.higher_is_better, launch_cv=ctx.pace.launch_cv
+    )
+    return detectable_speedup(again, least_gain=ctx.pace.least_gain)
 
 
 def _spent(state: State, ctx: Context) -> str:

@@ -4,14 +4,13 @@ from typing import Literal
 
 from langgraph.runtime import Runtime
 
-from advisor import approval
+from advisor import approval, turns
 from advisor.context import Context, figure, slos_met
 from advisor.nodes.validate import quality_of
 from advisor.policy import finalist, in_turns
 from advisor.state import State
-from knowledge.statistics import speedup
+from knowledge.statistics import detectable_speedup, speedup
 from knowledge.types import Candidate, Decision, Estimate, Hypothesis, ProductionTest, TrialResult
-from tools import engines
 
 
 async def production_test(state: State, runtime: Runtime[Context]) -> State:
@@ -21,7 +20,7 @@ async def production_test(state: State, runtime: Runtime[Context]) -> State:
         return {}
     screening, combination = _contender(ctx, state)
     candidate = combination.candidate if combination else screening.spec.candidate
-    default, winner = await _measure(ctx, state["ordinal"], candidate)
+    default, winner = await _measure(ctx, state, candidate)
     tested = _conclude(ctx, default, winner, screening, combination)
     _record_quality(ctx, winner, screening, tested)
     ctx.store.put_production(ctx.session, tested)
@@ -52,6 +51,7 @@ def _record_quality(
         decision=Decision.KEPT if tested.handed_in == "winner" else Decision.DROPPED,
         reason=tested.reason,
         speedup=tested.speedup,
+        detectable_speedup=detectable_speedup(tested.speedup) if tested.speedup.n else None,
         prediction_hit=None,
         slos_met=slos_met(ctx.task, winner),
         quality=quality_of(ctx, winner),
@@ -60,13 +60,14 @@ def _record_quality(
 
 
 async def _measure(
-    ctx: Context, ordinal: int, candidate: Candidate
+    ctx: Context, state: State, candidate: Candidate
 ) -> tuple[TrialResult, TrialResult]:
     """(default, winner); the same trial twice when the default is the winner."""
-    plan = ctx.pace.production
-    default = ctx.task.default
-    search = ctx.pace.load_search if ctx.task.slos else None
+    ordinal, default = state["ordinal"], ctx.task.default
     only_one = candidate == default
+    together = in_turns(ctx) and not only_one
+    plan = turns.load_of(ctx, state) if together else ctx.pace.production
+    search = ctx.pace.load_search if ctx.task.slos else None
     ours = ctx.spec(
         ordinal, "production", default, load=plan, load_search=search if only_one else None
     )
@@ -74,9 +75,11 @@ async def _measure(
         (only,) = await ctx.measure(ours)
         return only, only
     theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan, load_search=search)
-    engine = engines.load(ctx.task.engine)
-    if engine.capabilities(ctx.world.hardware).sides_by_side:
-        first, second = await ctx.measure(ours, theirs)
+    if together:
+        # The same requests in the same order: what they differ by is no part of the comparison.
+        theirs = theirs.replace(load=theirs.load.replace(seed=ours.load.seed))
+        until = turns.until_clear(ctx, plan.rounds)
+        first, second = await ctx.measure(ours, theirs, until=until)
         return first, second
     (first,) = await ctx.measure(ours)
     (second,) = await ctx.measure(theirs)
@@ -109,13 +112,17 @@ def _conclude(
         reason=reason,
         slos_met=slos_met(ctx.task, chosen),
         highest_load=chosen.highest_load,
+        stopping=turns.stopping(ctx, default, winner),
     )
 
 
 def _gain(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate | None:
-    """Paired by round where both were measured in turns."""
+    """Paired by round where both were measured in turns: then it may have ended early."""
     if not (default.measurement and winner.measurement) or default.trial_id == winner.trial_id:
         return None
+    if winner.pair is not None:
+        judged = turns.conclusion(ctx, default, winner)
+        return judged.speedup if judged else None
     rounds = list(zip(default.measurement.rounds, winner.measurement.rounds, strict=False))
     pairs = [
         (a[ctx.metric], b[ctx.metric]) for a, b in rounds if ctx.metric in a and ctx.metric in b
@@ -127,7 +134,6 @@ def _gain(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate |
         [b for _, b in pairs],
         higher_is_better=ctx.metric.higher_is_better,
         seed=ctx.task.seed,
-        paired=winner.pair is not None,
         launch_cv=ctx.pace.launch_cv,
     )
 

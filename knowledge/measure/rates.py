@@ -1,4 +1,4 @@
-"""Rates of one round: tokens and requests per window of its steady part."""
+"""Rates of one round: tokens and requests of its steady part."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.measure.requests import failed, token_times
+from knowledge.statistics import Stretch
 from knowledge.types import RequestSample
 
 RAMP_SHARE = 4
@@ -14,23 +15,32 @@ RAMP_SHARE = 4
 
 _LEAST_WINDOWS = 8
 _WINDOW_S = 1.0
+_LEAST_CYCLES = 2
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Counts per window. Windows of a round are equally wide."""
+    """When tokens came and requests ended, in seconds from the start of the steady window."""
 
-    tokens: NDArray[np.float64]
-    requests: NDArray[np.float64]
-    good: NDArray[np.float64] | None
+    tokens: Stretch
+    requests: Stretch
+    good: Stretch | None
     """Requests within every request-level SLO; None without such SLOs."""
-    widths: NDArray[np.float64]
+    cycle_s: float
+    """From one request of a stream to its next, on average; 0 where streams have no next."""
     whole_round: bool = False
     """No token arrived in the steady window, so the round is taken to its last token."""
 
     @property
     def seconds(self) -> float:
-        return float(self.widths.sum())
+        return self.tokens.seconds
+
+    @property
+    def tokens_per_window(self) -> NDArray[np.float64]:
+        """Tokens per second in windows of about a second: for looking at, not for an interval."""
+        windows = max(_LEAST_WINDOWS, round(self.seconds / _WINDOW_S))
+        counts, edges = np.histogram(self.tokens.times, windows, (0.0, self.seconds))
+        return counts / np.diff(edges)
 
 
 def rates_of(
@@ -38,7 +48,7 @@ def rates_of(
     round_s: float,
     good: Callable[[RequestSample], bool] | None,
 ) -> Rates:
-    """Counts in the steady window of one round, all requests of it, failed ones left out."""
+    """Events in the steady window of one round, of all its requests but the failed ones."""
     served = [s for s in samples if not failed(s)]
     arrivals = [token_times(s) for s in served]
     times = np.concatenate(arrivals) if arrivals else np.zeros(0)
@@ -48,15 +58,20 @@ def rates_of(
     if whole_round:
         # Answers that come in one piece after the round ended: the only rate there is.
         start, end = 0.0, float(times.max()) * (1 + 1e-9)
-    windows = max(_LEAST_WINDOWS, round((end - start) / _WINDOW_S))
-    edges = np.linspace(start, end, windows + 1)
+    cycle_s = 0.0 if whole_round else _cycle_s(served)
+    fade_s = cycle_s if _LEAST_CYCLES * cycle_s <= end - start else 0.0
+
+    def stretch(moments: NDArray[np.float64]) -> Stretch:
+        inside = moments[(moments >= start) & (moments < end)]
+        return Stretch(inside - start, end - start, fade_s)
+
     ends = [s.last_token_s for s in served if s.ok and s.last_token_s is not None]
     good_ends = [s.last_token_s for s in served if good and good(s) and s.last_token_s is not None]
     return Rates(
-        tokens=_count(times, edges),
-        requests=_count(np.array(ends), edges),
-        good=_count(np.array(good_ends), edges) if good else None,
-        widths=np.diff(edges),
+        tokens=stretch(times),
+        requests=stretch(np.array(ends, dtype=np.float64)),
+        good=stretch(np.array(good_ends, dtype=np.float64)) if good else None,
+        cycle_s=cycle_s,
         whole_round=whole_round,
     )
 
@@ -70,7 +85,10 @@ def steady_from(samples: Sequence[RequestSample], round_s: float) -> float:
     return min(max(firsts.values(), default=0.0), round_s / RAMP_SHARE)
 
 
-def _count(times: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The last edge is open: what arrives at the end of the round belongs to no window.
-    inside = times[(times >= edges[0]) & (times < edges[-1])]
-    return np.histogram(inside, bins=edges)[0].astype(np.float64)
+def _cycle_s(samples: Sequence[RequestSample]) -> float:
+    """The mean over streams but for each one's first request, which is asked for only in part."""
+    sent: dict[int, list[float]] = {}
+    for sample in sorted(samples, key=lambda s: s.sent_s):
+        sent.setdefault(sample.stream, []).append(sample.sent_s)
+    gaps = [gap for moments in sent.values() for gap in np.diff(moments)[1:]]
+    return float(np.mean(gaps)) if gaps else 0.0

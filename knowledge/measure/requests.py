@@ -38,20 +38,28 @@ def kept_after_ramp(samples: Sequence[RequestSample]) -> list[RequestSample]:
 
 
 def latencies(samples: Sequence[RequestSample]) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds by stem (ttft, tpot, e2e), one value per request that was served.
+    """Milliseconds by stem (ttft, tpot, e2e), one value per request that was served."""
+    return {
+        stem: np.array([value for _, value in seen], dtype=np.float64)
+        for stem, seen in readings(samples).items()
+    }
+
+
+def readings(
+    samples: Sequence[RequestSample],
+) -> dict[str, list[tuple[RequestSample, float]]]:
+    """The same beside the request that each is of.
 
     A request cut off at the end of the drain has a first token as good as any other's.
     """
     started = [s for s in samples if s.ok or unfinished(s)]
-    pairs = {
-        "ttft": [ttft_ms(s) for s in started],
-        "tpot": [tpot_ms(s) for s in samples if s.ok],
-        "e2e": [e2e_ms(s) for s in samples if s.ok],
-    }
+    served = [s for s in samples if s.ok]
     return {
-        stem: np.array([v for v in values if v is not None], dtype=np.float64)
-        for stem, values in pairs.items()
-    }
+        stem: [(s, value) for s in of if (value := read(s)) is not None]
+        for stem, read, of in (
+            ("ttft", ttft_ms, started), ("tpot", tpot_ms, served), ("e2e", e2e_ms, served),
+        )
+    }  # fmt: skip
 
 
 def ttft_ms(sample: RequestSample) -> float | None:

@@ -3,10 +3,12 @@
 TTFT, TPOT, ITL and E2E as DESIGN and vLLM's benchmark define them. Times count from the moment a
 request was due: in an open loop a late send is the server's delay as a user feels it (coordinated
 omission otherwise). Request figures are of requests due within the round; rates are of the steady
-window, which begins when every stream has had a token, at the latest after a quarter of the round.
+window, which begins when every stream has had a token, at the latest after a quarter of the round,
+and is faded in and out over one request, so that it does not matter where a wave is cut.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +18,19 @@ from knowledge.measure.requests import (
     failed,
     kept_after_ramp,
     latencies,
+    readings,
     token_gaps,
     unfinished,
     within_slos,
 )
 from knowledge.measure.warnings import warnings_of
 from knowledge.statistics import (
-    bootstrap_interval,
-    bootstrap_ratio,
+    Course,
+    Stretch,
     clustered_quantile,
+    event_rate,
+    mean_in_time,
+    rate_of,
     wilson_interval,
 )
 from knowledge.types import Estimate, Measurement, Metric, RequestSample, Slo
@@ -37,18 +43,20 @@ def summarize(
 ) -> Measurement:
     """All rounds of one server under one workload, each figure with its 95 % interval.
 
-    A figure that nothing was seen for is missing, never zero: no answers, no latencies.
+    No interval is drawn any more, so `seed` has no effect. A figure that nothing was seen for is
+    missing, never zero: no answers, no latencies.
     """
     if round_s <= 0:
         raise ValueError(f"a round must last, not {round_s} s")
     ordered = sorted(samples, key=lambda s: (s.round, s.intended_s, s.index))
     due = [s for s in ordered if 0 <= s.intended_s < round_s]
     kept = kept_after_ramp(due)
-    rounds = [[s for s in ordered if s.round == r] for r in sorted({s.round for s in ordered})]
+    indices = sorted({s.round for s in ordered})
+    rounds = [[s for s in ordered if s.round == index] for index in indices]
     rates = [rates_of(of_round, round_s, within_slos(slos)) for of_round in rounds]
     failures = [s for s in due if failed(s)]
     return Measurement(
-        metrics=_metrics(due, kept, rates, seed=seed),
+        metrics=_metrics(due, kept, rates, _Clock.of(indices, round_s, rates)),
         rounds=tuple(
             _points([s for s in kept if s.round == of_round[0].round], rate)
             for of_round, rate in zip(rounds, rates, strict=True)
@@ -60,19 +68,32 @@ def summarize(
     )
 
 
+def round_points(
+    samples: Sequence[RequestSample], *, round_s: float, slos: Sequence[Slo]
+) -> dict[Metric, float]:
+    """Point values of one round, the same that `summarize` gives for it among others."""
+    ordered = sorted(samples, key=lambda s: (s.intended_s, s.index))
+    kept = kept_after_ramp([s for s in ordered if 0 <= s.intended_s < round_s])
+    return _points(kept, rates_of(ordered, round_s, within_slos(slos)))
+
+
 def _metrics(
     due: Sequence[RequestSample],
     kept: Sequence[RequestSample],
     rates: Sequence[Rates],
-    *,
-    seed: int,
+    clock: "_Clock",
 ) -> dict[Metric, Estimate]:
-    metrics = _rate_estimates(rates, seed)
+    metrics = _rate_estimates(rates, clock.cycle_s)
     # Requests in flight together share a batch, so neighbours are one cluster, not many witnesses.
     block = max(1, min(len({s.stream for s in kept}), len(kept) // 10))
-    for stem, values in latencies(kept).items():
-        metrics |= _latency_estimates(stem, values, seed=seed, block=block)
-    metrics |= _gap_estimates(*token_gaps(kept), seed=seed)
+    for stem, seen in readings(kept).items():
+        if seen:
+            values = np.array([value for _, value in seen])
+            course = clock.course([sample for sample, _ in seen])
+            clusters = np.arange(values.size) // block
+            metrics[_metric(stem, "mean")] = mean_in_time(values, course)
+            metrics |= _quantiles(stem, values, clusters, course)
+    metrics |= _gap_estimates(kept, clock)
     answered = [s for s in due if not unfinished(s)]
     if answered:
         errors = sum(failed(s) for s in answered)
@@ -80,59 +101,72 @@ def _metrics(
     return metrics
 
 
-def _rate_estimates(rates: Sequence[Rates], seed: int) -> dict[Metric, Estimate]:
-    counts = {
+@dataclass(frozen=True)
+class _Clock:
+    """Rounds laid end to end."""
+
+    begins_s: dict[int, float]
+    total_s: float
+    cycle_s: float
+
+    @classmethod
+    def of(cls, indices: Sequence[int], round_s: float, rates: Sequence[Rates]) -> "_Clock":
+        cycles = [rate.cycle_s for rate in rates if rate.cycle_s]
+        return cls(
+            begins_s={index: place * round_s for place, index in enumerate(indices)},
+            total_s=len(indices) * round_s,
+            cycle_s=sum(cycles) / len(cycles) if cycles else 0.0,
+        )
+
+    def course(self, samples: Sequence[RequestSample]) -> Course:
+        moments = [self.begins_s[sample.round] + sample.intended_s for sample in samples]
+        return Course(np.array(moments, dtype=np.float64), self.total_s, self.cycle_s)
+
+
+def _rate_estimates(rates: Sequence[Rates], cycle_s: float) -> dict[Metric, Estimate]:
+    if not any(rate.tokens.times.size for rate in rates):
+        return {}
+    return {
+        metric: event_rate(stretches, cycle_s=cycle_s)
+        for metric, stretches in _stretches(rates).items()
+    }
+
+
+def _stretches(rates: Sequence[Rates]) -> dict[Metric, list[Stretch]]:
+    stretches = {
         Metric.OUTPUT_TOKENS_PER_S: [rate.tokens for rate in rates],
         Metric.REQUESTS_PER_S: [rate.requests for rate in rates],
     }
-    if any(rate.good is not None for rate in rates):
-        counts[Metric.GOODPUT_PER_S] = [rate.good for rate in rates if rate.good is not None]
-    if not any(rate.tokens.sum() for rate in rates):
-        return {}
-    widths = np.concatenate([rate.widths for rate in rates])
-    return {
-        metric: bootstrap_ratio(np.concatenate(windows), widths, seed=seed)
-        for metric, windows in counts.items()
-    }
+    if good := [rate.good for rate in rates if rate.good is not None]:
+        stretches[Metric.GOODPUT_PER_S] = good
+    return stretches
 
 
-def _latency_estimates(
-    stem: str, values: NDArray[np.float64], *, seed: int, block: int
-) -> dict[Metric, Estimate]:
-    if not values.size:
-        return {}
-    mean = bootstrap_interval(values, np.mean, seed=seed, block=block)
-    return {_metric(stem, "mean"): mean} | _quantiles(stem, values, np.arange(values.size) // block)
-
-
-def _gap_estimates(
-    gaps: NDArray[np.float64], owners: NDArray[np.int64], *, seed: int
-) -> dict[Metric, Estimate]:
+def _gap_estimates(kept: Sequence[RequestSample], clock: _Clock) -> dict[Metric, Estimate]:
+    served = [s for s in kept if s.ok]
+    gaps, owners = token_gaps(served)
     if not gaps.size:
         return {}
-    sums = np.bincount(owners, weights=gaps).astype(np.float64)
-    counts = np.bincount(owners).astype(np.float64)
-    present = counts > 0  # a request of one token has no gap
-    mean = bootstrap_ratio(sums[present], counts[present], seed=seed)
-    return {Metric.ITL_MEAN_MS: mean.replace(n=int(gaps.size))} | _quantiles("itl", gaps, owners)
+    of_requests = clock.course(served)
+    course = replace(of_requests, moments=of_requests.moments[owners])
+    mean = mean_in_time(gaps, course)
+    return {Metric.ITL_MEAN_MS: mean} | _quantiles("itl", gaps, owners, course)
 
 
 def _quantiles(
-    stem: str, values: NDArray[np.float64], clusters: NDArray[np.int64]
+    stem: str, values: NDArray[np.float64], clusters: NDArray[np.int64], course: Course
 ) -> dict[Metric, Estimate]:
     return {
-        _metric(stem, f"p{q}"): clustered_quantile(values, clusters, q / 100) for q in _PERCENTILES
+        _metric(stem, f"p{q}"): clustered_quantile(values, clusters, q / 100, course=course)
+        for q in _PERCENTILES
     }
 
 
 def _points(kept: Sequence[RequestSample], rate: Rates) -> dict[Metric, float]:
     """Point values of one round."""
     points: dict[Metric, float] = {}
-    if rate.tokens.sum():
-        points[Metric.OUTPUT_TOKENS_PER_S] = float(rate.tokens.sum() / rate.seconds)
-        points[Metric.REQUESTS_PER_S] = float(rate.requests.sum() / rate.seconds)
-        if rate.good is not None:
-            points[Metric.GOODPUT_PER_S] = float(rate.good.sum() / rate.seconds)
+    if rate.tokens.times.size:
+        points |= {metric: rate_of(seen) for metric, seen in _stretches([rate]).items()}
     series = latencies(kept) | {"itl": token_gaps(kept)[0]}
     for stem, values in series.items():
         if values.size:

@@ -74,7 +74,7 @@ def _drift(rates: Sequence[Rates]) -> str:
     """Rates that were still settling, in most rounds and by more than noise."""
     shifts = []
     for rate in rates:
-        per_second = rate.tokens / rate.widths
+        per_second = rate.tokens_per_window
         start = steady_start(per_second)
         settled = float(per_second[start:].mean())
         shifts.append(float(per_second[:start].mean()) / settled - 1 if start and settled else 0.0)

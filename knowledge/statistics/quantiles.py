@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.statistics.slow import Course
 from knowledge.statistics.student import normal_quantile, t_quantile
 from knowledge.types import Estimate
 
@@ -12,9 +13,16 @@ _LEAST_FOR_TAIL = 6
 
 
 def clustered_quantile(
-    values: NDArray[np.float64], clusters: NDArray[np.int64], q: float, *, level: float = 0.95
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
+    q: float,
+    *,
+    course: Course | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """The quantile q in (0, 1) of all values with its interval. `n` counts the values.
+
+    `course`: when they were seen; what all values of some seconds share then counts as well.
 
     R. S. Woodruff's interval (JASA, 1952): an interval for the share below the quantile, here
     Wilson's at the effective number of independent values, carried back through the empirical
@@ -33,8 +41,14 @@ def clustered_quantile(
     if sizes.size < 2:
         return Estimate(value=value, low=value, high=value, n=n)
     below = np.bincount(member[values <= value], minlength=sizes.size).astype(np.float64)
-    independent = n / _design_effect(below, sizes)
-    low_share, high_share = _share_interval(q, independent, sizes.size, level)
+    effect, freedom = _design_effect(below, sizes), sizes.size - 1
+    if course is not None:
+        share = float(below.sum()) / n
+        alone = max(share * (1 - share) / n, 1e-12)
+        slow = course.variance_of_mean((values <= value).astype(np.float64))
+        effect, freedom = max(effect, slow / alone), min(freedom, course.freedom)
+    independent = max(1.0, n / effect)
+    low_share, high_share = _share_interval(q, independent, freedom, level)
     low = float(np.quantile(ordered, low_share))
     high = _upper_quantile(ordered, high_share, independent)
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
@@ -52,9 +66,9 @@ def _design_effect(below: NDArray[np.float64], sizes: NDArray[np.float64]) -> fl
     return max(1.0, between / alone)
 
 
-def _share_interval(q: float, n: float, clusters: int, level: float) -> tuple[float, float]:
+def _share_interval(q: float, n: float, freedom: int, level: float) -> tuple[float, float]:
     """Wilson's interval of a share q seen in n independent values."""
-    z = t_quantile(level, clusters - 1) if clusters < 200 else normal_quantile(level)
+    z = t_quantile(level, freedom) if freedom < 200 else normal_quantile(level)
     centre = (q + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(q * (1 - q) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return max(0.0, centre - half), min(1.0, centre + half)

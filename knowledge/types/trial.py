@@ -47,10 +47,15 @@ class Hypothesis(Frozen):
     cost_s: float
     """Expected seconds of the trial, artifact included."""
     quality_risk: Literal["none", "low", "medium", "high"] = "none"
+    detectable_speedup: float | None = None
+    """The least gain that its trial is expected to find, by the noise of the reference."""
 
 
 class LoadPlan(Frozen):
-    """How long a server is measured: rounds of a fixed time after a warm-up."""
+    """How long a server is measured: rounds of a fixed time after a warm-up.
+
+    Two servers measured in turns may need fewer rounds; `Measurement.rounds` are those there were.
+    """
 
     warmup_s: float = Field(default=5.0, ge=0)
     round_s: float = Field(default=15.0, gt=0)
@@ -146,6 +151,9 @@ class Measurement(Frozen):
     failed_requests: int
     client_lag_p99_ms: float | None = None
     """How late the load generator's own loop was; above a few ms the client was measured."""
+    machine_speed: tuple[float, ...] = ()
+    """A fixed piece of work on the idle machine, before every round and after the last: per second.
+    Compare only with itself."""
     warnings: tuple[str, ...] = ()
 
 
@@ -296,6 +304,8 @@ class Verdict(Frozen):
     reason: str
     """Russian, one sentence with figures."""
     speedup: Estimate | None = None
+    detectable_speedup: float | None = None
+    """The least gain that this comparison would have found, by the noise that it saw."""
     prediction_hit: bool | None = None
     slos_met: bool | None = None
     quality: QualityVerdict | None = None
@@ -314,6 +324,8 @@ class ProductionTest(Frozen):
     slos_met: bool
     highest_load: dict[str, float] | None = None
     """Highest load that holds the SLOs, found by bisection, where SLOs were given."""
+    stopping: str = ""
+    """Russian: after how many rounds in turns it ended and why; empty when not in turns."""
 
 
 class Event(Frozen):

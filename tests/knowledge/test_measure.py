@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge.measure import summarize
+from knowledge.measure import round_points, summarize
 from knowledge.types import Metric, RequestSample, Slo
 
 
@@ -108,6 +108,19 @@ def test_rounds_hold_their_own_point_values():
     rates = [r[Metric.OUTPUT_TOKENS_PER_S] for r in result.rounds]
     assert rates == pytest.approx([4 * 11 / 0.3, 4 * 11 / 0.4], rel=0.03)
     assert min(rates) < value(result, Metric.OUTPUT_TOKENS_PER_S) < max(rates)
+
+
+def test_a_round_alone_has_the_points_that_it_has_among_others():
+    samples = [
+        *closed_loop(rounds=1, ttft=0.1),
+        *(s.replace(round=1) for s in closed_loop(rounds=1, ttft=0.2)),
+    ]
+    together = measured(samples).rounds
+    alone = [
+        round_points([s for s in samples if s.round == index], round_s=10.0, slos=())
+        for index in (0, 1)
+    ]
+    assert list(together) == alone
 
 
 def test_tokens_of_one_chunk_have_no_gap_but_the_first():

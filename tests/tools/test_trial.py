@@ -1,6 +1,6 @@
 """The trial on the simulated engine: what a candidate does wrong is its result, never an error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,26 @@ async def test_one_arm_of_a_pair_may_die_and_the_other_is_measured(
     assert dead.result.failure
     assert alive.result.measurement
     assert alive.result.pair == dead.result.trial_id
+
+
+async def test_in_turns_it_ends_when_it_is_told_that_the_answer_is_clear(
+    spec: Spec, world: World
+) -> None:
+    seen: list[int] = []
+
+    def until(arms: Sequence[Sequence[dict[Metric, float]]]) -> str:
+        seen.append(len(arms[0]))
+        assert len(arms) == 2
+        return "ясно" if len(arms[0]) == 2 else ""
+
+    plan = LoadPlan(warmup_s=0, round_s=0.4, rounds=4)
+    pair = (spec(0).replace(load=plan), spec(1).replace(load=plan))
+    for measured in await run_trials(pair, world, until=until):
+        assert measured.result.measurement
+        assert len(measured.result.measurement.rounds) == 2
+        assert len(measured.result.measurement.machine_speed) == 3
+        assert {sample.round for sample in measured.samples} == {0, 1}
+    assert seen == [1, 2]
 
 
 async def test_skipped_work_fails_the_integrity_check(spec: Spec, world: World) -> None:

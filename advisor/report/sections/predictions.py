@@ -3,10 +3,15 @@
 from advisor.report import labels
 from advisor.report.context import ReportContext, cite, table
 from advisor.report.figures import embed
-from advisor.report.numbers import DASH, plural, ratio, ratio_interval
+from advisor.report.numbers import DASH, number, plural, ratio, ratio_interval
+from knowledge.types import Hypothesis, Verdict
 
 ORDER = 90
 
+_NOTE = (
+    "Различимо — наименьший выигрыш, который такое испытание замечает в 80 случаях из 100: сначала "
+    "по ожидаемому шуму, до замера, затем по увиденному."
+)
 _HITS = {True: "да", False: "нет", None: DASH}
 
 
@@ -28,9 +33,22 @@ def render(ctx: ReportContext) -> str:
             ratio_interval(hypothesis.predicted_speedup),
             ratio(verdict.speedup) if verdict and verdict.speedup else DASH,
             _HITS[verdict.prediction_hit if verdict else None],
+            _detectable(hypothesis, verdict),
         ]
         for trial, hypothesis, verdict in ctx.tested
     ]
-    head = ["Испытание", "Гипотеза", "Политика", "Метрика", "Прогноз (90 %)", "Измерено", "Сбылся"]
+    head = ["Испытание", "Гипотеза", "Политика", "Метрика", "Прогноз (90 %)", "Измерено", "Сбылся",
+            "Различимо"]  # fmt: skip
     parts = ["## Прогноз и измерение", text, table(head, rows), embed(ctx, "predictions")]
+    if any(row[-1] != DASH for row in rows):
+        parts.insert(3, _NOTE)
     return "\n\n".join(part for part in parts if part)
+
+
+def _detectable(hypothesis: Hypothesis, verdict: Verdict | None) -> str:
+    """The least gain that the trial could tell: expected before it, and by its own noise."""
+    before, after = (
+        f"×{number(least, 2)}" if least else DASH
+        for least in (hypothesis.detectable_speedup, verdict and verdict.detectable_speedup)
+    )
+    return DASH if before == after == DASH else f"{before} → {after}"

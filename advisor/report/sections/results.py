@@ -19,6 +19,7 @@ def render(ctx: ReportContext) -> str:
         _table(ctx),
         _requests(ctx),
         _slos(ctx),
+        _stopping(ctx),
         _agreement(ctx),
         _bound(ctx),
         embed(ctx, "pareto"),
@@ -126,6 +127,14 @@ def _slos(ctx: ReportContext) -> str:
         "Выполнено",
     ]
     return "### SLO\n\n" + table(head, rows)
+
+
+def _stopping(ctx: ReportContext) -> str:
+    """How long the comparison in turns went on."""
+    test = ctx.record.production
+    if test is None or not test.stopping or ctx.winner is None:
+        return ""
+    return f"Замер по очереди ({_pair(ctx.default, ctx.winner)}): {sentence(test.stopping)}"
 
 
 def _agreement(ctx: ReportContext) -> str:

@@ -328,6 +328,7 @@ def hypothesis(
         else (),
         cost_s=70,
         quality_risk="low" if technique == "dtype" else "none",
+        detectable_speedup=1.094,
     )
 
 
@@ -386,6 +387,7 @@ def verdict(
         decision=decision,
         reason=reason,
         speedup=speedup,
+        detectable_speedup=1.071 if speedup else None,
         prediction_hit=predicted.contains(speedup.value) if speedup else None,
         slos_met=True if speedup else None,
         quality=judged,
@@ -441,6 +443,7 @@ RECORD = SessionRecord(
         reason="выигрыш подтвердился после холодного запуска",
         slos_met=True,
         highest_load={"concurrency": 12},
+        stopping="раундов 4 из 10, выигрыш ясен (при таком шуме различим выигрыш от ×1,05)",
     ),
     events=(
         Event(seq=1, session=SESSION, at=START, kind="baseline", payload={"launch_cv": 0.015}),

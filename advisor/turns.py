@@ -1,0 +1,85 @@
+"""The cold test in turns: how many rounds at most, when the answer is clear, what it was."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from advisor.context import Context
+from advisor.policy import remaining_s
+from advisor.state import State
+from knowledge.quantities import format_number
+from knowledge.statistics import Answer, Judgement, Sequential, detectable_speedup
+from knowledge.types import LoadPlan, Metric, TrialResult
+from tools.trial import Until
+
+Rounds = Sequence[dict[Metric, float]]
+_SAID = {
+    Answer.GAIN: "выигрыш ясен",
+    Answer.NO_GAIN: "выигрыша нет",
+    Answer.HOPELESS: "разброс между запусками больше выигрыша, новые раунды его не отделят",
+    Answer.GO_ON: "ответ не стал ясен",
+}
+
+
+def load_of(ctx: Context, state: State) -> LoadPlan:
+    """The production load with all the rounds that the budget has room for."""
+    plan = ctx.pace.production
+    pair_s = 2 * (plan.round_s + ctx.pace.drain_s)
+    more = max(0, int(remaining_s(state, ctx) / pair_s))
+    return plan.replace(rounds=max(plan.rounds, min(ctx.pace.most_rounds, plan.rounds + more)))
+
+
+def sequential(ctx: Context, rounds: int) -> Sequential:
+    """What is settled before the first round. SLOs are judged by the same requests, so with them
+    at least half of the rounds are measured."""
+    plan = Sequential(
+        looks=rounds,
+        higher_is_better=ctx.metric.higher_is_better,
+        launch_cv=ctx.pace.launch_cv,
+        least_gain=ctx.pace.least_gain,
+    )
+    return replace(plan, first=max(plan.first, rounds // 2 + 1)) if ctx.task.slos else plan
+
+
+def until_clear(ctx: Context, rounds: int) -> Until:
+    """For run_trials: the default's rounds first, the winner's second."""
+
+    def look(arms: Sequence[Rounds]) -> str:
+        judged = judge(ctx, rounds, *arms)
+        if judged is None or judged.answer is Answer.GO_ON:
+            return ""
+        return "Замер по очереди: " + _sentence(judged, rounds)
+
+    return look
+
+
+def judge(ctx: Context, rounds: int, default: Rounds, winner: Rounds) -> Judgement | None:
+    """The answer by the pairs of rounds so far; None as long as they are too few."""
+    pairs = [
+        (ours[ctx.metric], theirs[ctx.metric])
+        for ours, theirs in zip(default, winner, strict=False)
+        if min(ours.get(ctx.metric, 0.0), theirs.get(ctx.metric, 0.0)) > 0
+    ]
+    plan = sequential(ctx, rounds)
+    return plan.judge([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+
+
+def conclusion(ctx: Context, default: TrialResult, winner: TrialResult) -> Judgement | None:
+    """The same of finished trials: what the last look said."""
+    if winner.pair is None or not (default.measurement and winner.measurement):
+        return None
+    rounds = winner.spec.load.rounds
+    return judge(ctx, rounds, default.measurement.rounds, winner.measurement.rounds)
+
+
+def stopping(ctx: Context, default: TrialResult, winner: TrialResult) -> str:
+    """For the report; empty where nothing was measured in turns."""
+    judged = conclusion(ctx, default, winner)
+    return _sentence(judged, winner.spec.load.rounds) if judged else ""
+
+
+def _sentence(judged: Judgement, rounds: int) -> str:
+    least = format_number(detectable_speedup(judged.speedup), 3)
+    return (
+        f"раундов {judged.speedup.n} из {rounds}, {_SAID[judged.answer]} "
+        f"(при таком шуме различим выигрыш от ×{least})"
+    )
