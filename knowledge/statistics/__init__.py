@@ -7,8 +7,10 @@ from knowledge.statistics.bootstrap import (
     wilson_interval,
 )
 from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
+from knowledge.statistics.fidelity import paired_tokens
 from knowledge.statistics.noninferiority import non_inferior
 from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, win_rate
+from knowledge.statistics.quality import quality_verdict
 from knowledge.statistics.quantiles import clustered_quantile
 from knowledge.statistics.steady import steady_start
 
@@ -20,6 +22,8 @@ __all__ = [
     "krippendorff_alpha",
     "minimum_detectable_effect",
     "non_inferior",
+    "paired_tokens",
+    "quality_verdict",
     "ratio_of_estimates",
     "raw_agreement",
     "speedup",
