@@ -8,8 +8,8 @@ from tools.load.corpus import HELDOUT_PART, load_text
 from tools.load.tokenizer import Tokenizer
 from tools.quality.graders.base import Question
 
-_ROOM_TOKENS = 64
-"""Left for the needle, the question and the answer."""
+_FACT = "The secret number of the archive is"
+_SHORTEST_TOKENS = 128
 _DEPTHS = (0.1, 0.5, 0.9)
 _SCHEMAS: tuple[tuple[str, Mapping[str, object]], ...] = (
     (
@@ -59,7 +59,7 @@ def retrieval(lengths: tuple[int, ...], tokenizer: Tokenizer | None) -> tuple[Qu
         _needle(length, depth, tokenizer)
         for length in lengths
         for depth in _DEPTHS
-        if length > 2 * _ROOM_TOKENS
+        if length > _SHORTEST_TOKENS
     )
 
 
@@ -68,14 +68,14 @@ def _needle(length: int, depth: float, tokenizer: Tokenizer) -> Question:
     whole = load_text(HELDOUT_PART)
     while tokenizer.count(whole) < length:
         whole += "\n\n" + whole
-    text = tokenizer.cut(whole, length - _ROOM_TOKENS)
+    needle, question = f"{_FACT} {code}.\n", f"\n\n{_FACT}"
+    text = tokenizer.cut(whole, length - tokenizer.count(f"{needle}{question} {code}"))
     at = text.find("\n", int(depth * len(text))) + 1 or len(text)
-    needle = f"The secret number of the archive is {code}.\n"
     return Question(
         id=f"retrieval-{length}-{depth:g}",
         kind="choice",
         label="long-context retrieval",
-        prompt=f"{text[:at]}{needle}{text[at:]}\n\nThe secret number of the archive is",
+        prompt=f"{text[:at]}{needle}{text[at:]}{question}",
         choices=(code, *_others(code)),
         answer=0,
     )

@@ -37,6 +37,7 @@ class Model:
     """Its own tokenizer numbers tokens so much higher than the model's."""
     forgets: bool = False
     """Decoding sees another context than prefill does: a ruined KV cache."""
+
     def logprobs(self, before: Sequence[int]) -> NDArray[np.float64]:
         """Of every token of the vocabulary, given those before it."""
         key = zlib.crc32(" ".join(map(str, before[-_CONTEXT:])).encode())
