@@ -29,10 +29,14 @@ class Limits:
     """Share of a greedy answer that is to be the same."""
 
 
-QUANTIZED = Limits(flips=0.12, kl_nats=0.04, worst_chunk_nats=0.25, least_prefix=0.05)
-"""A checkpoint whose numbers were rounded on purpose, 8 bits or careful 4."""
+QUANTIZED = Limits(flips=0.13, kl_nats=0.03, worst_chunk_nats=0.25, least_prefix=0.05)
+"""A checkpoint whose numbers were rounded on purpose. Plain W8A8 of SmolLM2-135M: flips 10.8 %,
+KL 0.018 of five tokens, loss 0.042; a wrong rope_theta 16 %, 0.057; 3 bits 70 %, 0.375
+(1,161 tokens of real text in float32, 2026-11-25)."""
 SAME_WEIGHTS = Limits(flips=0.05, kl_nats=0.004, worst_chunk_nats=0.06, least_prefix=0.2)
-"""A change that leaves the model alone: another scheduler, batch, kernel or 16-bit dtype."""
+"""A change that leaves the model alone: another scheduler, batch or kernel. On the same text 8-bit
+weights alone: flips 3.0 %, KL 0.0017; one layer of thirty scaled by 1.1: 6.8 %, 0.0091. Such a
+fault harms less than plain W8A8 does, so only here, not among quantized checkpoints, is it seen."""
 
 
 @dataclass(frozen=True)
