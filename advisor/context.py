@@ -12,6 +12,7 @@ from knowledge.types import (
     LoadSearch,
     Metric,
     QualityPlan,
+    QualityResult,
     Task,
     TrialResult,
     TrialSpec,
@@ -21,6 +22,8 @@ from knowledge.types.trial import Purpose
 from tools.engines.base import FlagCatalog
 from tools.store import Store
 from tools.trial import Until, World, run_trials
+
+_LONG_PROMPT_TOKENS = 1024
 
 OnEvent = Callable[[Event], None]
 
@@ -36,7 +39,7 @@ class Pace:
     most_rounds: int = 10
     """As many rounds in turns where the budget that is left has room for them."""
     load_search: LoadSearch = field(default_factory=LoadSearch)
-    quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16))
+    quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16, grow_to=48))
     drain_s: float = 3.0
     """How long a round's last requests take, for the reckoning of the budget."""
     deadline_s: float = 420.0
@@ -81,7 +84,13 @@ class Context:
         worth_checking: WorthChecking | None = None,
         load_search: LoadSearch | None = None,
     ) -> TrialSpec:
-        plan = self.pace.quality.replace(floor=self.task.quality_floor)
+        plan = self.pace.quality.replace(
+            floor=self.task.quality_floor,
+            same_weights=self.leaves_the_model_alone(candidate),
+            tasks_path=self.task.tasks.path if self.task.tasks else None,
+            tasks_sha256=self.task.tasks.sha256 if self.task.tasks else None,
+            retrieval_tokens=self._retrieval_tokens(),
+        )
         return TrialSpec(
             session=self.session,
             ordinal=ordinal,
@@ -96,6 +105,30 @@ class Context:
             deadline_s=self.pace.deadline_s * (2 if load_search else 1),
         )
 
+    def leaves_the_model_alone(self, candidate: Candidate) -> bool:
+        """None of the hypotheses that led to it risks quality: predictions must be the same."""
+        known = {h.candidate.content_id(): h for _, h in self.store.hypotheses(self.session)}
+        at, start = candidate.content_id(), self.task.default.content_id()
+        for _ in range(len(known) + 1):
+            if at == start:
+                return True
+            hypothesis = known.get(at)
+            if hypothesis is None or hypothesis.quality_risk != "none":
+                return False
+            at = hypothesis.parent
+        return False
+
+    def _retrieval_tokens(self) -> tuple[int, ...]:
+        """Where the prompts are long, facts far back must still be found."""
+        longest = self.task.workload.input_tokens.high
+        return (longest,) if longest >= _LONG_PROMPT_TOKENS else ()
+
+    @property
+    def reference_quality(self) -> QualityResult | None:
+        """Of the engine's default: what every other trial's answers are compared with."""
+        trials = self.store.trials(self.session)
+        return next((t.quality for t in trials if t.spec.purpose == "baseline"), None)
+
     async def measure(
         self, *specs: TrialSpec, until: Until | None = None
     ) -> tuple[TrialResult, ...]:
@@ -106,7 +139,9 @@ class Context:
             return tuple(result for result in known if result)
         for spec in specs:
             self.emit("trial_started", trial=spec.trial_id, purpose=spec.purpose)
-        measured = await run_trials(specs, self.world, self.task.slos, until)
+        measured = await run_trials(
+            specs, self.world, self.task.slos, until, reference=self.reference_quality
+        )
         for one in measured:
             if self.store.put_trial(self.session, one.result, one.samples):
                 self.emit("trial_finished", **describe(one.result))

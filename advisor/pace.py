@@ -27,7 +27,7 @@ SIMULATED = Pace(
     production=LoadPlan(warmup_s=0.1, round_s=0.8, rounds=4),
     most_rounds=4,
     load_search=LoadSearch(round_s=0.6, points=5),
-    quality=QualityPlan(chunks=8, chunk_tokens=64),
+    quality=QualityPlan(chunks=8, chunk_tokens=64, answers=False),
     deadline_s=30.0,
 )
 

@@ -19,6 +19,7 @@ from knowledge.types import (
     Poisson,
     QualityFloor,
     Task,
+    TaskFile,
     Workload,
 )
 from tools import engines
@@ -26,6 +27,7 @@ from tools.hardware import inspect
 from tools.home import Home
 from tools.load import TraceRow, load_trace, trace_sha256
 from tools.models import resolve
+from tools.quality.tasks import load_tasks, tasks_sha256
 
 NAIVE_FROM_S = 900.0
 """From this budget on the naive reference is measured too, unless the user says otherwise."""
@@ -46,6 +48,7 @@ class Request:
     objective: str = "latency"
     slo: Sequence[str] = ()
     quality_floor: float | None = None
+    tasks: str | None = None
     budget: str = "30m"
     trials: int | None = None
     policy: str = "portfolio"
@@ -87,9 +90,19 @@ async def task_of(
         slos=slos,
         budget=budget,
         quality_floor=floor,
+        tasks=_tasks(request.tasks),
         policy=_policy(request.policy),
         seed=request.seed,
     )
+
+
+def _tasks(name: str | None) -> TaskFile | None:
+    """The user's own questions: read and checked now, not after the first hour."""
+    if name is None:
+        return None
+    path = Path(name).expanduser().absolute()
+    load_tasks(path)
+    return TaskFile(path=str(path), sha256=tasks_sha256(path))
 
 
 def workload_of(request: Request) -> Workload:

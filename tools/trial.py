@@ -44,11 +44,13 @@ from tools._nvml import fingerprints, not_free
 from tools.engines.base import Engine, Profilable
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
-from tools.load import PromptSource, Target, Tokenizer, models, run_round, wait_ready
+from tools.load import PromptSource, RoundOutcome, Target, Tokenizer, models, run_round, wait_ready
+from tools.load.sample import Recount
 from tools.process import ServerProcess, clean_env, free_port
 from tools.profilers import torch_profiler
-from tools.quality.integrity import check
-from tools.quality.logprobs import score
+from tools.quality.assess import assess
+from tools.quality.gains import gain_checks
+from tools.quality.integrity import check, with_quality
 from tools.telemetry import Sampler
 
 _MEMORY_SLACK_BYTES = 512 * 2**20
@@ -83,9 +85,14 @@ class Measured:
     samples: tuple[RequestSample, ...]
 
 
-async def run_trial(spec: TrialSpec, world: World, slos: Sequence[Slo] = ()) -> Measured:
+async def run_trial(
+    spec: TrialSpec,
+    world: World,
+    slos: Sequence[Slo] = (),
+    reference: QualityResult | None = None,
+) -> Measured:
     """Measure one candidate. Never raises for what the candidate does: that is its result."""
-    return (await run_trials((spec,), world, slos))[0]
+    return (await run_trials((spec,), world, slos, reference=reference))[0]
 
 
 async def run_trials(
@@ -93,13 +100,16 @@ async def run_trials(
     world: World,
     slos: Sequence[Slo] = (),
     until: Until | None = None,
+    *,
+    reference: QualityResult | None = None,
 ) -> tuple[Measured, ...]:
     """Measure several candidates in turns, round by round, so that drift hits all alike.
 
     All servers are up at once; the order within a round alternates. `until` is asked after every
-    round whether the answer is clear, as long as no arm has failed.
+    round whether the answer is clear, as long as no arm has failed. With a `reference` the
+    quality's sample ends as soon as the comparison with it is decided.
     """
-    arms = [_Arm(spec, world, tuple(slos)) for spec in specs]
+    arms = [_Arm(spec, world, tuple(slos), reference) for spec in specs]
     try:
         await asyncio.gather(*(arm.attempt(arm.start()) for arm in arms))
         for arm in arms:
@@ -171,8 +181,10 @@ class _Arm:
     spec: TrialSpec
     world: World
     slos: tuple[Slo, ...]
+    reference: QualityResult | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     samples: list[RequestSample] = field(default_factory=list)
+    recounts: list[Recount] = field(default_factory=list)
     lags_ms: list[float] = field(default_factory=list)
     server: ServerProcess | None = None
     sampler: Sampler | None = None
@@ -294,13 +306,14 @@ class _Arm:
     async def measure(self, index: int) -> None:
         assert self.sampler
         async with self.sampler:
-            samples, lag_ms = await self._round(index, self.spec.load.round_s)
-        self.samples += samples
-        self.lags_ms.append(lag_ms)
+            outcome = await self._round(index, self.spec.load.round_s)
+        self.samples += outcome.samples
+        self.recounts += outcome.recounts
+        self.lags_ms.append(outcome.loop_lag_p99_ms)
 
     async def _round(
         self, index: int, seconds: float, prompts: PromptSource | None = None
-    ) -> tuple[tuple[RequestSample, ...], float]:
+    ) -> RoundOutcome:
         outcome = await run_round(
             self.target,
             self.spec.workload,
@@ -313,7 +326,7 @@ class _Arm:
         if self.server and self.server.returncode is not None:
             cause = self._cause_of_death() or Cause.CRASH
             raise EngineFailed(cause, "сервер умер под нагрузкой", self.server.log_tail(_LOG_LINES))
-        return outcome.samples, outcome.loop_lag_p99_ms
+        return outcome
 
     def points(self) -> list[dict[Metric, float]]:
         """The figures of every round so far."""
@@ -357,7 +370,14 @@ class _Arm:
             in_force=self.launch.in_force if self.launch else {},
             config=self.spec.candidate.config,
             tokenizer_known=self.tokenizer is not None,
+            recounts=None if self.spec.model.dummy_weights else self.recounts,
             dummy_weights=self.spec.model.dummy_weights,
+        )
+        self.integrity = self.integrity.replace(
+            checks=(
+                *self.integrity.checks,
+                *gain_checks(self.spec.workload, self.spec.candidate.config, self.telemetry),
+            )
         )
         await self._score()
         if self.spec.load_search and self.slos:
@@ -405,9 +425,13 @@ class _Arm:
             self.quality_skipped = "движок не отдаёт log-вероятности промпта"
         else:
             try:
-                self.quality = await score(self.target, plan, self.tokenizer)
+                self.quality = await assess(
+                    self.target, plan, self.tokenizer, self.reference, seed=self.spec.load.seed
+                )
             except QualityUnavailable as error:
                 self.quality_skipped = str(error)
+        if self.quality and self.integrity:
+            self.integrity = with_quality(self.integrity, self.quality, self.reference)
 
     def _worth_checking(self) -> bool:
         bar = self.spec.worth_checking

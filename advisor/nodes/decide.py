@@ -180,17 +180,27 @@ def _decision(  # noqa: PLR0911 - one return per ground, in the order of their w
             f"неотличимо от шума: {shown}; такой замер различает выигрыш от ×{enough}"
         )
     if quality and not quality.non_inferior:
-        loss = quality.loss_nats_per_token
-        return Decision.DROPPED, (
-            f"{_QUALITY} потеря {format_number(loss.value, 4)} {_interval(loss, 4)} нат/токен "
-            f"при допуске {format_number(quality.margin, 3)}; {shown}"
-        )
+        return _of_quality(quality, shown)
     if quality is None and hypothesis.quality_risk != "none":
         why = result.quality_skipped or "не измерено"
         if not ctx.task.model.dummy_weights:
             return Decision.DROPPED, f"качество не подтверждено ({why}); {shown}"
         shown += f"; только скорость, качество не проверено: {why}"
     return Decision.KEPT, f"{shown}" + (", ближе к SLO" if nearer else "")
+
+
+def _of_quality(quality: QualityVerdict, shown: str) -> tuple[Decision, str]:
+    """Worse, or not enough text to tell; what stands against it beside the loss is named."""
+    loss = quality.loss_nats_per_token
+    said = (
+        f"{_QUALITY} потеря {format_number(loss.value, 4)} {_interval(loss, 4)} нат/токен "
+        f"при допуске {format_number(quality.margin, 3)}"
+    )
+    if quality.findings:
+        said = f"{_QUALITY} {quality.findings[0]}; потеря {format_number(loss.value, 4)} нат/токен"
+    if quality.outcome == "unknown":
+        return Decision.INCONCLUSIVE, f"{said}, текста не хватило, чтобы решить; {shown}"
+    return Decision.DROPPED, f"{said}; {shown}"
 
 
 def _interval(estimate: Estimate, digits: int = 3) -> str:

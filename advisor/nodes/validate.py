@@ -5,7 +5,7 @@ from langgraph.runtime import Runtime
 from advisor.context import Context
 from advisor.nodes._pending import pending
 from advisor.state import State
-from knowledge.statistics import non_inferior
+from knowledge.statistics import quality_verdict
 from knowledge.types import QualityVerdict, TrialResult
 
 
@@ -23,9 +23,5 @@ def quality_of(ctx: Context, result: TrialResult) -> QualityVerdict | None:
     default = next((t for t in ctx.store.trials(ctx.session) if t.spec.purpose == "baseline"), None)
     if not (default and default.quality and result.quality):
         return None
-    return non_inferior(
-        default.quality.chunk_logprobs,
-        result.quality.chunk_logprobs,
-        ctx.task.quality_floor.margin_nats_per_token,
-        ctx.task.seed,
-    )
+    plan = result.spec.quality or ctx.pace.quality
+    return quality_verdict(default.quality, result.quality, plan, seed=ctx.task.seed)

@@ -36,6 +36,9 @@ def optimize(  # noqa: PLR0913 - the options of the command
     objective: str = typer.Option("latency", help="latency, ttft, tpot, throughput, cost."),
     slo: list[str] = typer.Option([], help="Например, ttft_p95=200ms; можно несколько."),
     quality_floor: float | None = typer.Option(None, help="Допуск потери, нат/токен."),
+    tasks: str | None = typer.Option(
+        None, help="Свои вопросы с ответами: ФАЙЛ.jsonl или .yaml; точность до и после."
+    ),
     budget: str = typer.Option("30m", help="Сколько времени на всё."),
     trials: int | None = typer.Option(None, help="Сколько гипотез, не больше."),
     policy: str = typer.Option("portfolio", help="portfolio, knowledge, search."),
@@ -53,8 +56,8 @@ def optimize(  # noqa: PLR0913 - the options of the command
     request = Request(
         model=model, engine=engine, flag=flag, workload=workload, concurrency=concurrency,
         rate=rate, input_tokens=input_tokens, output_tokens=output_tokens, objective=objective,
-        slo=slo, quality_floor=quality_floor, budget=budget, trials=trials, policy=policy,
-        seed=seed, dummy_weights=dummy_weights,
+        slo=slo, quality_floor=quality_floor, tasks=tasks, budget=budget, trials=trials,
+        policy=policy, seed=seed, dummy_weights=dummy_weights,
     )  # fmt: skip
     return interruptible(_optimize(request, naive, out, json_file))
 
@@ -98,9 +101,15 @@ async def _through_the_service(
 
     from api.cli.watch import finish, follow
     from api.tasks import flags_of
+    from knowledge.errors import BadInput
 
     body = asdict(request) | {"naive": naive, "flags": flags_of(request.flag)}
     del body["flag"]
+    if body.pop("tasks"):
+        raise BadInput(
+            "--tasks: работающий сервис не принимает файл задач",
+            "Остановите advisor serve и повторите команду",
+        )
     for name in ("model", "workload"):
         path = Path(body[name]).expanduser()
         if path.exists():

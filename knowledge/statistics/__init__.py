@@ -8,8 +8,10 @@ from knowledge.statistics.bootstrap import (
 )
 from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
 from knowledge.statistics.detectable import detectable_speedup
+from knowledge.statistics.fidelity import paired_tokens
 from knowledge.statistics.noninferiority import non_inferior
 from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, win_rate
+from knowledge.statistics.quality import quality_verdict
 from knowledge.statistics.quantiles import clustered_quantile
 from knowledge.statistics.rate import Stretch, event_rate, rate_of
 from knowledge.statistics.sequential import Answer, Judgement, Sequential
@@ -32,6 +34,8 @@ __all__ = [
     "mean_in_time",
     "minimum_detectable_effect",
     "non_inferior",
+    "paired_tokens",
+    "quality_verdict",
     "rate_of",
     "ratio_of_estimates",
     "raw_agreement",

@@ -5,6 +5,16 @@ from knowledge.types.candidate import Artifact, Candidate, Change, EngineConfig,
 from knowledge.types.gpu import GpuFingerprint, GpuProcess, GpuTelemetry
 from knowledge.types.human import AnswerPair, Choice, HumanEvaluation, HumanVote, Side
 from knowledge.types.profiling import BUSY, KernelShare, Part, PhaseProfile, StepProfile
+from knowledge.types.quality import (
+    Answers,
+    Choices,
+    GreedyAnswer,
+    QualityPlan,
+    QualityResult,
+    QualityVerdict,
+    TaskAnswer,
+    TaskComparison,
+)
 from knowledge.types.task import (
     Arrival,
     Attention,
@@ -29,6 +39,7 @@ from knowledge.types.task import (
     Slo,
     Steps,
     Task,
+    TaskFile,
     Workload,
 )
 from knowledge.types.trial import (
@@ -45,9 +56,6 @@ from knowledge.types.trial import (
     Measurement,
     ProductionTest,
     Profile,
-    QualityPlan,
-    QualityResult,
-    QualityVerdict,
     RequestSample,
     Telemetry,
     TrialResult,
@@ -59,6 +67,7 @@ from knowledge.types.trial import (
 __all__ = [
     "BUSY",
     "AnswerPair",
+    "Answers",
     "Arrival",
     "Artifact",
     "Attention",
@@ -68,6 +77,7 @@ __all__ = [
     "Change",
     "Check",
     "Choice",
+    "Choices",
     "ClosedLoop",
     "Constant",
     "Conversation",
@@ -84,6 +94,7 @@ __all__ = [
     "GpuFingerprint",
     "GpuProcess",
     "GpuTelemetry",
+    "GreedyAnswer",
     "Hardware",
     "HumanEvaluation",
     "HumanVote",
@@ -118,6 +129,9 @@ __all__ = [
     "StepProfile",
     "Steps",
     "Task",
+    "TaskAnswer",
+    "TaskComparison",
+    "TaskFile",
     "Telemetry",
     "TrialResult",
     "TrialSpec",

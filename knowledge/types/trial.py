@@ -10,7 +10,8 @@ from knowledge.types.base import Estimate, Frozen, Interval
 from knowledge.types.candidate import Candidate, Change
 from knowledge.types.gpu import GpuFingerprint, GpuTelemetry
 from knowledge.types.profiling import StepProfile
-from knowledge.types.task import Metric, ModelSpec, QualityFloor, Workload
+from knowledge.types.quality import QualityPlan, QualityResult, QualityVerdict
+from knowledge.types.task import Metric, ModelSpec, Workload
 
 Purpose = Literal["naive", "baseline", "hypothesis", "production"]
 
@@ -70,14 +71,6 @@ class LoadSearch(Frozen):
 
     round_s: float = Field(default=8.0, gt=0)
     points: int = Field(default=6, ge=2)
-
-
-class QualityPlan(Frozen):
-    """Score `chunks` pieces of held-out real text of `chunk_tokens` tokens through the endpoint."""
-
-    chunks: int = Field(default=24, ge=2)
-    chunk_tokens: int = Field(default=240, ge=16)
-    floor: QualityFloor = QualityFloor()
 
 
 class WorthChecking(Frozen):
@@ -178,18 +171,6 @@ class Telemetry(Frozen):
     """Over time: (seconds since the first sample, value) by name, units in the name."""
 
 
-class QualityResult(Frozen):
-    """Token log-probabilities of the fixed text, scored by the endpoint that was measured."""
-
-    tokens: int
-    mean_logprob: float
-    perplexity: float
-    chunk_logprobs: tuple[tuple[float, ...], ...]
-    """Per chunk, per token, in the order of the text; the pairing with the reference."""
-    text_sha256: str
-    seconds: float
-
-
 class Check(Frozen):
     """One integrity check: what was asked, what was seen."""
 
@@ -283,15 +264,6 @@ class Decision(StrEnum):
     DROPPED = "dropped"
     INCONCLUSIVE = "inconclusive"
     CRASHED = "crashed"
-
-
-class QualityVerdict(Frozen):
-    """Non-inferiority against the default on the same text."""
-
-    non_inferior: bool
-    loss_nats_per_token: Estimate
-    """Reference minus candidate: above 0 is worse."""
-    margin: float
 
 
 class Verdict(Frozen):

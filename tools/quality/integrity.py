@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from knowledge.statistics import paired_tokens
 from knowledge.types import (
+    Answers,
     Check,
     EngineConfig,
     IntegrityResult,
@@ -68,11 +70,21 @@ def check(  # noqa: PLR0913 - all by name
     ]
     if recounts is not None:
         checks.append(_usage(recounts))
-    if quality is not None:
-        checks.append(_logprobs(quality))
-    if quality is not None and reference is not None:
-        checks.append(_fingerprint(quality, reference))
-    return IntegrityResult(checks=tuple(checks))
+    result = IntegrityResult(checks=tuple(checks))
+    return result if quality is None else with_quality(result, quality, reference)
+
+
+def with_quality(
+    found: IntegrityResult, quality: QualityResult, reference: QualityResult | None
+) -> IntegrityResult:
+    """The same checks and those that need scored text, which comes after the load."""
+    more = [_logprobs(quality)]
+    if reference is not None:
+        more.append(_fingerprint(quality, reference))
+    if quality.answers is not None:
+        known = reference.answers.echoed if reference and reference.answers else None
+        more.append(_replay(quality.answers, known))
+    return found.replace(checks=(*found.checks, *more))
 
 
 def _errors(samples: Sequence[RequestSample]) -> Check:
@@ -248,13 +260,9 @@ def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
     """Which tokens a model finds surprising is its own: quantizing moves them a little all over,
     another model moves them here and there."""
     name, asked = "Отпечаток модели (logit fingerprint)", f"корреляция от {_LEAST_ALIKE}"
-    if quality.text_sha256 != reference.text_sha256:
+    pairs = paired_tokens(quality, reference)
+    if not pairs:
         return _unknown(name, asked, "оценены разные тексты")
-    pairs = [
-        pair
-        for ours, theirs in zip(quality.chunk_logprobs, reference.chunk_logprobs, strict=False)
-        for pair in zip(ours, theirs, strict=False)
-    ]
     ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
     if len(pairs) < 2 or len(set(ours)) < 2 or len(set(theirs)) < 2:
         return _unknown(name, asked, "оценок слишком мало")
@@ -265,6 +273,22 @@ def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
         asked=asked,
         seen=f"{alike:.3f} по {len(pairs)} токенам",
     )
+
+
+def _replay(answers: Answers, known: Sequence[str] | None) -> Check:
+    """What no model does: the same text twice at a high temperature, or to other prompts.
+
+    A weak model may answer two prompts alike; `known` are those that the reference did too, and
+    without a reference it is no proof.
+    """
+    echoed = [pair for pair in answers.echoed if known is not None and pair not in known]
+    name = "Ответы порождает модель (replayed answers)"
+    asked = "при temperature 1,5 разные тексты, на разные запросы разные ответы"
+    if answers.replayed is None and not echoed:
+        return _unknown(name, asked, "контрольные ответы слишком коротки")
+    said = ["дважды пришёл один и тот же текст"] if answers.replayed else []
+    said += [f"один ответ на два запроса: {pair}" for pair in echoed[:2]]
+    return Check(name=name, passed=not said, asked=asked, seen="; ".join(said) or "так и есть")
 
 
 def _unknown(name: str, asked: str, why: str) -> Check:

@@ -9,16 +9,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from knowledge.errors import QualityUnavailable
-from knowledge.types import QualityPlan, QualityResult
+from knowledge.types import Choices, QualityPlan, QualityResult
 from tools.load.http import fetch
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
-from tools.quality.text import Piece, held_out, sha256_of
+from tools.quality.text import Piece, held_out, nested, sha256_of
 
 IN_FLIGHT = 4
 REQUEST_TIMEOUT_S = 300.0
@@ -28,65 +29,117 @@ _ROUNDING = 1e-3
 _HINT = "Скорость измерена, но качество этой конфигурации не подтверждено"
 
 
+Enough = Callable[[QualityResult], bool]
+
+
 class _NotSupportedError(Exception):
     """The server answers, but not in this dialect."""
 
+    refused = False
 
-async def score(target: Target, plan: QualityPlan, tokenizer: Tokenizer | None) -> QualityResult:
+
+async def score(
+    target: Target,
+    plan: QualityPlan,
+    tokenizer: Tokenizer | None,
+    enough: Enough | None = None,
+) -> QualityResult:
     """Score the plan's held-out pieces by POST /v1/completions, a few requests at a time.
 
-    Raises QualityUnavailable when the server speaks neither dialect, fails, or answers with
-    anything but one finite log-probability per token.
+    `enough` looks at what is scored after every `plan.chunks` pieces and may end it before
+    `plan.most`. Raises QualityUnavailable when the server speaks neither dialect, fails, or
+    answers with anything but one finite log-probability per token.
     """
-    pieces = held_out(tokenizer, plan.chunks, plan.chunk_tokens)
+    pieces = nested(held_out(tokenizer, plan.most, plan.chunk_tokens), plan.chunks)
     started = time.monotonic()
-    dialect, first = await _find_dialect(target, pieces[0])
-    gate = asyncio.Semaphore(IN_FLIGHT)
-
-    async def one(piece: Piece) -> tuple[float, ...]:
-        async with gate:
-            try:
-                return await _ask(target, dialect, piece)
-            except _NotSupportedError as error:
-                raise _unusable(str(error)) from error
-
-    rest = await _gather([one(piece) for piece in pieces[1:]])
-    return _result((first, *rest), sha256_of(pieces), time.monotonic() - started)
+    reader = await Reader.find(target, plan.top, pieces[0])
+    done = [reader.first]
+    while True:
+        batch = pieces[len(done) : plan.chunks * (1 + len(done) // plan.chunks)]
+        done += await reader.read(batch)
+        result = _result(pieces[: len(done)], done, time.monotonic() - started)
+        if len(done) == len(pieces) or (enough and enough(result)):
+            return result
 
 
-async def _gather(jobs: Sequence[Any]) -> list[tuple[float, ...]]:
-    """All results in order; the first failure cancels the others and is raised as it is."""
+@dataclass(frozen=True)
+class Reader:
+    """Scores pieces in the dialect that the server was found to speak."""
+
+    target: Target
+    dialect: "Dialect"
+    first: "Scored"
+    """Of the piece that it was found out with."""
+
+    @classmethod
+    async def find(cls, target: Target, top: int, piece: Piece) -> "Reader":
+        """Raises QualityUnavailable when the server speaks none."""
+        return cls(target, *await _find_dialect(target, top, piece))
+
+    async def read(self, pieces: Sequence[Piece]) -> list["Scored"]:
+        """In order, IN_FLIGHT at a time; the first failure cancels the others and is raised."""
+        gate = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(piece: Piece) -> Scored:
+            async with gate:
+                try:
+                    return await _ask(self.target, self.dialect, piece)
+                except _NotSupportedError as error:
+                    raise _unusable(str(error)) from error
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(piece)) for piece in pieces]
+        except* QualityUnavailable as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+
+async def server_token_ids(target: Target, text: str) -> list[int] | None:
+    """How the server itself splits a text, the first token left out; None where it does not say."""
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-    except* QualityUnavailable as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+        answer = await _post(target, {"prompt_logprobs": 0}, text)
+        entries = answer["choices"][0]["prompt_logprobs"][1:]
+        return [int(next(iter(entry))) for entry in entries if len(entry) == 1]
+    except (_NotSupportedError, KeyError, IndexError, TypeError, ValueError):
+        return None
 
 
-def _result(
-    chunks: tuple[tuple[float, ...], ...], text_sha256: str, seconds: float
-) -> QualityResult:
+def _result(pieces: Sequence[Piece], scored: Sequence["Scored"], seconds: float) -> QualityResult:
+    chunks = tuple(one.logprobs for one in scored)
     tokens = sum(len(chunk) for chunk in chunks)
     mean = math.fsum(value for chunk in chunks for value in chunk) / tokens
+    complete = all(one.top for one in scored)
     return QualityResult(
         tokens=tokens,
         mean_logprob=mean,
         perplexity=math.exp(-mean),
         chunk_logprobs=chunks,
-        text_sha256=text_sha256,
+        text_sha256=sha256_of(pieces),
         seconds=seconds,
+        chunk_ids=tuple(sha256_of((piece,))[:16] for piece in pieces),
+        chunk_top=tuple(one.top for one in scored) if complete else (),
     )
 
 
-class _Dialect:
-    """The fields that ask for log-probabilities, and where they stand in the answer."""
+@dataclass(frozen=True)
+class Scored:
+    """One piece: per token that has one before it, its log-probability and the likeliest there."""
 
-    def __init__(
-        self, fields: dict[str, object], read: Callable[[dict[str, Any], Piece], list[Any]]
-    ) -> None:
-        self.fields = fields
-        self.read = read
+    logprobs: tuple[float, ...]
+    top: tuple[Choices, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How log-probabilities are asked for, and where they stand in the answer."""
+
+    name: str
+    fields: Callable[[int, Piece], dict[str, object]]
+    """Of the number of likeliest tokens and the piece."""
+    read: Callable[[dict[str, Any], Piece], list[Any]]
+    read_top: Callable[[dict[str, Any], int], list[Choices]]
+    top: int = 0
 
 
 def _prompt_logprobs(answer: dict[str, Any], piece: Piece) -> list[Any]:
@@ -102,6 +155,14 @@ def _prompt_logprobs(answer: dict[str, Any], piece: Piece) -> list[Any]:
     ]
 
 
+def _prompt_top(answer: dict[str, Any], top: int) -> list[Choices]:
+    """Of every token but the first; the token itself comes along even where it is not likely."""
+    entries = answer["choices"][0]["prompt_logprobs"][1:]
+    return [
+        likeliest({name: one["logprob"] for name, one in entry.items()}, top) for entry in entries
+    ]
+
+
 def _echoed(answer: dict[str, Any], piece: Piece) -> list[Any]:
     """The legacy form: the prompt's tokens, then the one that had to be generated."""
     values = answer["choices"][0]["logprobs"]["token_logprobs"]
@@ -111,33 +172,75 @@ def _echoed(answer: dict[str, Any], piece: Piece) -> list[Any]:
     return list(values[:prompt])
 
 
+def _echoed_top(answer: dict[str, Any], top: int) -> list[Choices]:
+    entries = answer["choices"][0]["logprobs"].get("top_logprobs") or ()
+    return [likeliest(entry, top) for entry in entries[1:] if entry]
+
+
+def likeliest(found: dict[str, float], top: int) -> Choices:
+    """The `top` likeliest of what a server returned for one place."""
+    ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
+    return tuple((name, round(float(value), 5)) for name, value in ranked)
+
+
 _DIALECTS = (
-    _Dialect({"prompt_logprobs": 0}, _prompt_logprobs),
-    _Dialect({"echo": True, "logprobs": 1}, _echoed),
+    # The id of the scored token tells it from the alternatives; a piece of text has none.
+    Dialect(
+        "prompt_logprobs",
+        lambda top, piece: {"prompt_logprobs": 0 if isinstance(piece, str) else top},
+        _prompt_logprobs,
+        _prompt_top,
+    ),
+    Dialect(
+        "echo+logprobs",
+        lambda top, _: {"echo": True, "logprobs": max(1, top)},
+        _echoed,
+        _echoed_top,
+    ),
 )
 
 
-async def _find_dialect(target: Target, piece: Piece) -> tuple[_Dialect, tuple[float, ...]]:
-    """The first dialect that the server speaks, with what it gave for `piece`."""
+async def _find_dialect(target: Target, top: int, piece: Piece) -> tuple[Dialect, Scored]:
+    """The first dialect that the server speaks, with what it gave for `piece`.
+
+    A server may limit how many likely tokens it returns: then none are asked for.
+    """
     reasons = []
     for dialect in _DIALECTS:
-        try:
-            return dialect, await _ask(target, dialect, piece)
-        except _NotSupportedError as error:
-            reasons.append(f"{'+'.join(dialect.fields)}: {error}")
-    raise _unusable(f"сервер не оценивает текст запроса ({'; '.join(reasons)})")
+        for asked in dict.fromkeys((top, 0)):
+            spoken = replace(dialect, top=asked)
+            try:
+                return spoken, await _ask(target, spoken, piece)
+            except _NotSupportedError as error:
+                reasons.append(f"{dialect.name}: {error}")
+                if not error.refused:
+                    break
+    raise _unusable(f"сервер не оценивает текст запроса ({'; '.join(dict.fromkeys(reasons))})")
 
 
-async def _ask(target: Target, dialect: _Dialect, piece: Piece) -> tuple[float, ...]:
+async def _ask(target: Target, dialect: Dialect, piece: Piece) -> Scored:
     """Log-probabilities of every token of `piece` that has one before it."""
-    answer = await _post(target, dialect, piece)
+    answer = await _post(target, dialect.fields(dialect.top, piece), piece)
     try:
         values = dialect.read(answer, piece)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise _NotSupportedError("в ответе нет значений по токенам запроса") from error
     if len(values) < 2 or values[0] is not None:
         raise _NotSupportedError(f"{len(values)} значений, и первое не пустое")
-    return tuple(_checked(value) for value in values[1:])
+    logprobs = tuple(_checked(value) for value in values[1:])
+    return Scored(logprobs, _top_of(dialect, answer, len(logprobs)))
+
+
+def _top_of(dialect: Dialect, answer: dict[str, Any], places: int) -> tuple[Choices, ...]:
+    """Empty unless there are at least two candidates at every place."""
+    if dialect.top < 1:
+        return ()
+    try:
+        found = dialect.read_top(answer, dialect.top)[:places]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ()
+    whole = len(found) == places and all(len(one) >= min(2, dialect.top) for one in found)
+    return tuple(found) if whole else ()
 
 
 def _checked(value: object) -> float:
@@ -148,7 +251,7 @@ def _checked(value: object) -> float:
     return min(float(value), 0.0)
 
 
-async def _post(target: Target, dialect: _Dialect, piece: Piece) -> dict[str, Any]:
+async def _post(target: Target, asked: dict[str, object], piece: Piece) -> dict[str, Any]:
     fields: dict[str, object] = {
         **target.extra,
         "model": target.model,
@@ -158,7 +261,7 @@ async def _post(target: Target, dialect: _Dialect, piece: Piece) -> dict[str, An
         "temperature": 0,
         "stream": False,
         "stream_options": None,
-        **dialect.fields,
+        **asked,
     }
     body = orjson.dumps({k: v for k, v in fields.items() if v is not None})
     try:
@@ -180,7 +283,9 @@ async def _post(target: Target, dialect: _Dialect, piece: Piece) -> dict[str, An
 def _parsed(target: Target, status: int, content: bytes) -> dict[str, Any]:
     said = target.redact(" ".join(content[:200].decode("utf-8", "replace").split()))
     if 400 <= status < 500:
-        raise _NotSupportedError(f"HTTP {status}: {said}")
+        problem = _NotSupportedError(f"HTTP {status}: {said}")
+        problem.refused = True
+        raise problem
     if status != 200:
         raise _unusable(f"сервер ответил HTTP {status}: {said}")
     try:

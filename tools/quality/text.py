@@ -33,6 +33,12 @@ def held_out(tokenizer: Tokenizer | None, chunks: int, chunk_tokens: int) -> tup
     )
 
 
+def nested(pieces: Sequence[Piece], first: int) -> tuple[Piece, ...]:
+    """The same pieces in an order of which every `first` are spread over the whole text."""
+    stride = max(1, -(-len(pieces) // first))
+    return tuple(piece for start in range(stride) for piece in pieces[start::stride])
+
+
 def sha256_of(pieces: Sequence[Piece]) -> str:
     """What was scored: results of different hashes can't be compared."""
     return hashlib.sha256(json.dumps(pieces).encode()).hexdigest()

@@ -125,6 +125,8 @@ def reproduce(ctx: ReportContext) -> str:
     if task.model.dummy_weights:
         words.append("--dummy-weights")
     words += ["--quality-floor", f"{task.quality_floor.margin_nats_per_token:g}"]
+    if task.tasks:
+        words += ["--tasks", task.tasks.path]
     words += ["--budget", f"{task.budget.seconds:g}s"]
     if task.budget.trials:
         words += ["--trials", str(task.budget.trials)]

@@ -10,7 +10,10 @@ ORDER = 50
 
 def render(ctx: ReportContext) -> str:
     """How it was measured, the table, the integrity checks."""
-    parts = ["## Quality Assessment", _method(ctx), _table(ctx), _integrity(ctx), _people(ctx)]
+    parts = [
+        "## Quality Assessment",
+        *(_method(ctx), _table(ctx), _distances(ctx), _tasks(ctx), _integrity(ctx), _people(ctx)),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -80,7 +83,73 @@ def _verdict(trial: TrialResult, verdict: Verdict | None) -> str:
         return f"не проверялось: {trial.quality_skipped}" if trial.quality_skipped else DASH
     if verdict is None or verdict.quality is None:
         return "точка отсчёта" if trial.spec.purpose == "baseline" else DASH
-    return "не хуже" if verdict.quality.non_inferior else "**хуже допуска**"
+    judged = verdict.quality
+    if judged.outcome == "unknown":
+        power = f" (мощность {percent(judged.power, 0)})" if judged.power is not None else ""
+        return f"**не решено**: текста не хватило{power}"
+    if judged.findings:
+        return "**хуже**: " + "; ".join(judged.findings)
+    return "не хуже" if judged.non_inferior else "**хуже допуска**"
+
+
+def _distances(ctx: ReportContext) -> str:
+    """How far the distribution moved; only where the engine returns the likeliest tokens."""
+    rows = []
+    for trial in ctx.record.trials:
+        verdict = ctx.verdict(trial.trial_id)
+        judged = verdict.quality if verdict else None
+        if judged is None or judged.kl_nats is None or judged.flips is None:
+            continue
+        worst, prefix = judged.worst_chunk_nats, judged.same_prefix
+        rows.append(
+            [
+                cite(trial),
+                estimate(judged.kl_nats, decimals=4),
+                percent(judged.flips.value, 1),
+                number(worst, 3) if worst is not None else DASH,
+                percent(prefix, 0) if prefix is not None else DASH,
+                percent(judged.power, 0) if judged.power is not None else DASH,
+            ]
+        )
+    if not rows:
+        return ""
+    head = ["Испытание", "KL, nats", "Другой top-1", "Худший отрывок", "Greedy совпал", "Мощность"]
+    return (
+        "Средняя потеря не видит всего, поэтому сравниваются и распределения: KL по самым "
+        "вероятным токенам, доля мест, где первым стал другой токен, худший отрывок текста и доля "
+        "жадного ответа до первого расхождения. Мощность — вероятность, что кандидат без "
+        "потерь прошёл бы проверку на этом объёме текста.\n\n" + table(head, rows)
+    )
+
+
+def _tasks(ctx: ReportContext) -> str:
+    """Accuracy before and after on the user's own questions and on ours."""
+    rows = []
+    for trial in ctx.record.trials:
+        verdict = ctx.verdict(trial.trial_id)
+        for one in verdict.quality.tasks if verdict and verdict.quality else ():
+            said = "**хуже**" if one.worse else "не хуже" if one.non_inferior else "не решено"
+            gap = one.difference
+            low, high = percent(gap.low, 1), percent(gap.high, 1)
+            rows.append(
+                [
+                    cite(trial),
+                    one.kind,
+                    str(one.questions),
+                    percent(one.reference_accuracy, 1),
+                    percent(one.candidate_accuracy, 1),
+                    f"{percent(gap.value, 1)} [{low}; {high}]",
+                    said,
+                ]
+            )
+    if not rows:
+        return ""
+    head = ["Испытание", "Задачи", "Вопросов", "Baseline", "Optimized", "Разница", "Вывод"]
+    return (
+        "### Точность на задачах\n\nОдни и те же вопросы заданы движку по умолчанию и кандидату; "
+        "ответы сравнены попарно (точный тест МакНемара, 95 % интервал Агрести и Мина).\n\n"
+        + table(head, rows)
+    )
 
 
 def _integrity(ctx: ReportContext) -> str:
@@ -100,6 +169,8 @@ def _integrity(ctx: ReportContext) -> str:
 def _people(ctx: ReportContext) -> str:
     made = ctx.record.human
     if made is None or not made.votes:
+        if any(v.quality and v.quality.tasks for v in ctx.record.verdicts):
+            return "Людям на оценку ответы не давали."
         return (
             "Ответы на задачах с эталоном не сравнивали и людям на оценку не давали. Если модель "
             "решает конкретную задачу, перед выкладкой проверьте её точность на своих данных."

@@ -40,6 +40,7 @@ from knowledge.types import (
     Slo,
     StepProfile,
     Task,
+    TaskComparison,
     Telemetry,
     TrialResult,
     TrialSpec,
@@ -364,6 +365,20 @@ HYPOTHESES = (
 )  # fmt: skip
 
 
+TASKS = TaskComparison(
+    kind="exact",
+    questions=120,
+    reference_accuracy=0.6,
+    candidate_accuracy=0.5,
+    only_reference=17,
+    only_candidate=5,
+    difference=Estimate(value=-0.1, low=-0.173, high=-0.024, n=120),
+    margin=0.05,
+    non_inferior=False,
+    worse=True,
+)
+
+
 def verdict(
     ordinal: int,
     reference: int,
@@ -376,9 +391,15 @@ def verdict(
     judged = None
     if loss is not None:
         judged = QualityVerdict(
-            non_inferior=loss[2] < 0.02,
+            non_inferior=loss[2] < 0.03,
             loss_nats_per_token=Estimate(value=loss[0], low=loss[1], high=loss[2], n=5760),
-            margin=0.02,
+            margin=0.03,
+            flips=Estimate(value=2.3 * loss[0], low=2.1 * loss[0], high=2.5 * loss[0], n=24),
+            kl_nats=Estimate(value=0.4 * loss[0], low=0.3 * loss[0], high=0.5 * loss[0], n=24),
+            worst_chunk_nats=2 * loss[2],
+            same_prefix=0.74,
+            power=0.98,
+            tasks=(TASKS,) if loss[0] > 0.01 else (),
         )
     return Verdict(
         hypothesis=dict(HYPOTHESES)[ordinal].content_id(),

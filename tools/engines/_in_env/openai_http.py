@@ -38,6 +38,8 @@ class TokenScore:
     token: int
     text: str
     logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+    """The likeliest tokens at its place (id, text, log-probability), the likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Ask:
     usage_always: bool = False
     prompt_logprobs: bool = False
     echo_logprobs: bool = False
+    top: int = 0
+    """Likeliest tokens wanted at every place of a scored prompt."""
     gone: Callable[[], bool] = field(default=lambda: False, repr=False)
     """True once the client has hung up: work for it may stop."""
 
@@ -156,6 +160,7 @@ def _read(body: bytes, *, chat: bool, model: str, reader: asyncio.StreamReader) 
             usage_always=bool(options.get("continuous_usage_stats")),
             prompt_logprobs=fields.get("prompt_logprobs") is not None,
             echo_logprobs=bool(fields.get("echo")) and fields.get("logprobs") is not None,
+            top=int(fields.get("prompt_logprobs") or 0),
             gone=reader.at_eof,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -248,7 +253,7 @@ class _Form:
         else:
             choice["text"] = text
         if scores is not None and ask.prompt_logprobs:
-            choice["prompt_logprobs"] = [None, *(_as_vllm(score) for score in scores)]
+            choice["prompt_logprobs"] = [None, *(_as_vllm(score, ask.top) for score in scores)]
         if scores is not None and ask.echo_logprobs:
             choice["logprobs"] = {"token_logprobs": [None, *(s.logprob for s in scores)]}
         usage = self.usage(sum(piece.tokens for piece in pieces))
@@ -256,8 +261,12 @@ class _Form:
         return {**self._head, "object": kind, "choices": [choice], "usage": usage}
 
 
-def _as_vllm(score: TokenScore) -> dict[str, Any]:
-    return {str(score.token): {"logprob": score.logprob, "decoded_token": score.text}}
+def _as_vllm(score: TokenScore, top: int) -> dict[str, Any]:
+    """The token itself, then the likeliest; by id."""
+    entry = {str(score.token): {"logprob": score.logprob, "decoded_token": score.text}}
+    for token, text, logprob in score.top[:top]:
+        entry.setdefault(str(token), {"logprob": logprob, "decoded_token": text})
+    return entry
 
 
 class _Output:

@@ -14,6 +14,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Stoppi
 from transformers.generation.streamers import BaseStreamer
 from transformers_options import build_parser
 
+_MOST_LIKELY = 5
+"""Tokens returned at every place of a scored prompt at most."""
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -152,11 +154,23 @@ class Reference:
         tokens = torch.tensor([ids], device=self._network.device)
         with torch.inference_mode():
             logits = self._network(tokens).logits[0, :-1].float()
-        chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens[0, 1:, None])[:, 0].tolist()
+        scores = torch.log_softmax(logits, dim=-1)
+        chosen = scores.gather(1, tokens[0, 1:, None])[:, 0].tolist()
+        best = scores.topk(_MOST_LIKELY, dim=-1)
+        tops = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [
-            TokenScore(token, self._tokenizer.decode([token]), logprob)
-            for token, logprob in zip(ids[1:], chosen, strict=True)
+            TokenScore(token, self._spell(token), logprob, self._likeliest(*top))
+            for token, logprob, top in zip(ids[1:], chosen, tops, strict=True)
         ]
+
+    def _likeliest(
+        self, ids: list[int], logprobs: list[float]
+    ) -> tuple[tuple[int, str, float], ...]:
+        spelled = (self._spell(token) for token in ids)
+        return tuple(zip(ids, spelled, logprobs, strict=True))
+
+    def _spell(self, token: int) -> str:
+        return str(self._tokenizer.decode([token]))
 
     def metrics(self) -> str | None:
         return None

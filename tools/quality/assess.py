@@ -1,0 +1,33 @@
+"""All that is asked of a served model about its quality: text, answers, tasks."""
+
+from knowledge.statistics import quality_verdict
+from knowledge.types import QualityPlan, QualityResult
+from tools.load.target import Target
+from tools.load.tokenizer import Tokenizer
+from tools.quality.generation import greedy_answers
+from tools.quality.logprobs import score
+from tools.quality.tasks import solve
+
+
+async def assess(
+    target: Target,
+    plan: QualityPlan,
+    tokenizer: Tokenizer | None,
+    reference: QualityResult | None = None,
+    *,
+    seed: int = 0,
+) -> QualityResult:
+    """Score the held-out text, growing the sample while the comparison with the reference is open.
+
+    Without a reference everything is scored: it will be the reference. Raises QualityUnavailable.
+    """
+
+    def decided(seen: QualityResult) -> bool:
+        if reference is None:
+            return False
+        return quality_verdict(reference, seen, plan, seed=seed).outcome != "unknown"
+
+    seen = await score(target, plan, tokenizer, decided)
+    if plan.answers:
+        seen = seen.replace(answers=await greedy_answers(target, tokenizer))
+    return seen.replace(tasks=await solve(target, plan, tokenizer), tasks_sha256=plan.tasks_sha256)
