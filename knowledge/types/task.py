@@ -47,8 +47,26 @@ class ModelFacts(Frozen):
     quantization: str | None = None
 
 
-class ModelSpec(Frozen):
+class _Sparse(Frozen):
+    """Fields that came later are written only where they are set: older values keep their ids."""
+
+    _later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields = type(self).model_fields
+        written: dict[str, object] = write(self)
+        return {
+            name: value
+            for name, value in written.items()
+            if name not in self._later or getattr(self, name) != fields[name].default
+        }
+
+
+class ModelSpec(_Sparse):
     """A model on disk that was looked at: a folder an engine can load."""
+
+    _later = frozenset({"gguf"})
 
     name: str
     path: str
@@ -59,6 +77,8 @@ class ModelSpec(Frozen):
     dummy_weights: bool = False
     """A shape: config and tokenizer alone. Engines make random weights; speed can be measured,
     quality can't."""
+    gguf: str | None = None
+    """The .gguf file that the folder was made of, for engines that load such files."""
 
 
 class Device(Frozen):
@@ -187,22 +207,6 @@ class Phased(Frozen):
 
 OpenLoop = Poisson | Constant | Gamma | Steps | Diurnal | Phased
 Arrival = Annotated[ClosedLoop | OpenLoop, Field(discriminator="kind")]
-
-
-class _Sparse(Frozen):
-    """Fields that came later are written only where they are set: older values keep their ids."""
-
-    _later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        fields = type(self).model_fields
-        written: dict[str, object] = write(self)
-        return {
-            name: value
-            for name, value in written.items()
-            if name not in self._later or getattr(self, name) != fields[name].default
-        }
 
 
 class Lengths(_Sparse):

@@ -1,6 +1,7 @@
 """Token log-probabilities of fixed text, through the very endpoint that was measured.
 
-Two dialects: vLLM's prompt_logprobs, and the older echo with logprobs. A server may keep its
+Three dialects: vLLM's prompt_logprobs, the older echo with logprobs, and for llama.cpp, which
+scores no prompt, the text generated under a grammar that allows nothing else. A server may keep its
 prefix cache on: vLLM does not read it for requests with prompt_logprobs (sampling_params.py,
 skip_reading_prefix_cache, 0.32), so every token is really computed.
 """
@@ -18,6 +19,7 @@ from knowledge.types import QualityPlan, QualityResult
 from tools.load.http import fetch
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
+from tools.quality import forced
 from tools.quality.text import Piece, held_out, sha256_of
 
 IN_FLIGHT = 4
@@ -83,8 +85,12 @@ class _Dialect:
     """The fields that ask for log-probabilities, and where they stand in the answer."""
 
     def __init__(
-        self, fields: dict[str, object], read: Callable[[dict[str, Any], Piece], list[Any]]
+        self,
+        name: str,
+        fields: Callable[[Piece], dict[str, object]],
+        read: Callable[[dict[str, Any], Piece], list[Any]],
     ) -> None:
+        self.name = name
         self.fields = fields
         self.read = read
 
@@ -112,8 +118,9 @@ def _echoed(answer: dict[str, Any], piece: Piece) -> list[Any]:
 
 
 _DIALECTS = (
-    _Dialect({"prompt_logprobs": 0}, _prompt_logprobs),
-    _Dialect({"echo": True, "logprobs": 1}, _echoed),
+    _Dialect("prompt_logprobs", lambda _: {"prompt_logprobs": 0}, _prompt_logprobs),
+    _Dialect("echo+logprobs", lambda _: {"echo": True, "logprobs": 1}, _echoed),
+    _Dialect("grammar+logprobs", forced.fields, forced.read),
 )
 
 
@@ -124,7 +131,7 @@ async def _find_dialect(target: Target, piece: Piece) -> tuple[_Dialect, tuple[f
         try:
             return dialect, await _ask(target, dialect, piece)
         except _NotSupportedError as error:
-            reasons.append(f"{'+'.join(dialect.fields)}: {error}")
+            reasons.append(f"{dialect.name}: {error}")
     raise _unusable(f"сервер не оценивает текст запроса ({'; '.join(reasons)})")
 
 
@@ -158,7 +165,7 @@ async def _post(target: Target, dialect: _Dialect, piece: Piece) -> dict[str, An
         "temperature": 0,
         "stream": False,
         "stream_options": None,
-        **dialect.fields,
+        **dialect.fields(piece),
     }
     body = orjson.dumps({k: v for k, v in fields.items() if v is not None})
     try:
