@@ -40,7 +40,7 @@ from knowledge.types import (
 )
 from tools import artifacts, engines, envs, highest, quantizers
 from tools._nvml import fingerprints, not_free
-from tools.engines.base import Engine, OwnFormat, Profilable
+from tools.engines.base import Engine, FlagCatalog, OwnFormat, Profilable
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, Target, Tokenizer, models, run_round, wait_ready
@@ -135,6 +135,12 @@ async def prepare(spec: TrialSpec, world: World) -> Path:
     if isinstance(engine, OwnFormat):
         return await engine.files(environment, spec.model, folder, world.home, world.progress)
     return folder
+
+
+async def catalog_of(name: str, world: World) -> FlagCatalog:
+    """The flags of an engine, which is installed unless it is there."""
+    engine = engines.load(name)
+    return await engine.catalog(await _environment(engine, world), world.home, world.progress)
 
 
 async def _environment(engine: Engine, world: World) -> envs.Environment | None:

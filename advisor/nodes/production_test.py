@@ -11,7 +11,6 @@ from advisor.policy import finalist, in_turns
 from advisor.state import State
 from knowledge.statistics import speedup
 from knowledge.types import Candidate, Decision, Estimate, Hypothesis, ProductionTest, TrialResult
-from tools import engines
 
 
 async def production_test(state: State, runtime: Runtime[Context]) -> State:
@@ -74,8 +73,7 @@ async def _measure(
         (only,) = await ctx.measure(ours)
         return only, only
     theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan, load_search=search)
-    engine = engines.load(ctx.task.engine)
-    if engine.capabilities(ctx.world.hardware).sides_by_side:
+    if in_turns(ctx):
         first, second = await ctx.measure(ours, theirs)
         return first, second
     (first,) = await ctx.measure(ours)

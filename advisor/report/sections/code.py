@@ -2,7 +2,6 @@
 
 import shlex
 
-from advisor import outcome
 from advisor.export.command import Command, portable
 from advisor.export.deployment import Runtime, public_version, runtime
 from advisor.export.formats.shell import command_lines
@@ -28,7 +27,7 @@ def render(ctx: ReportContext) -> str:
         return "\n\n".join(parts)
     what = "Сданная конфигурация" if ctx.handed_in else "Лучшая измеренная конфигурация"
     parts.append(
-        f"{what} ({cite(trial)}): `{outcome.describe(trial.spec.candidate)}`. "
+        f"{what} ({cite(trial)}): `{ctx.setting(trial)}`. "
         "Команда снята с измеренного процесса, заменены только пути, адрес и порт."
     )
     parts.append(_bash(_recipe(ctx, trial), trial))
