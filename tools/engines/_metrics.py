@@ -84,7 +84,17 @@ TRTLLM = Names(
         "kv_cache_hit_rate": "prefix_cache_hit_rate",
     },
 )
-KNOWN = (VLLM, LLAMACPP, SGLANG, TGI, TRTLLM)
+ONNXRUNTIME = Names(
+    prefix="ortgenai:",
+    sums={
+        "requests_running": "requests_running",
+        "requests_waiting": "requests_waiting",
+        "prompt_tokens": "prompt_tokens",
+        "generation_tokens": "generation_tokens",
+    },
+)
+"""Of our own server."""
+KNOWN = (VLLM, LLAMACPP, SGLANG, TGI, TRTLLM, ONNXRUNTIME)
 
 
 async def scrape(base_url: str) -> dict[str, float]:
