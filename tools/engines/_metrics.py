@@ -56,32 +56,13 @@ SGLANG = Names(
         "num_queue_reqs": "requests_waiting",
         "prompt_tokens": "prompt_tokens",
         "generation_tokens": "generation_tokens",
-        "num_retracted_reqs": "num_preemptions",
+        "num_retracted_requests": "num_preemptions",
     },
     highest={
         "token_usage": "kv_cache_usage_perc",
         "cache_hit_rate": "prefix_cache_hit_rate",
+        "spec_accept_rate": "spec_decode_acceptance_rate",
         "spec_accept_length": "spec_decode_accept_length",
-    },
-)
-TGI = Names(
-    prefix="tgi_",
-    sums={
-        "batch_current_size": "requests_running",
-        "queue_size": "requests_waiting",
-        "request_input_length_sum": "prompt_tokens",
-        "request_generated_tokens_sum": "generation_tokens",
-    },
-)
-TRTLLM = Names(
-    prefix="trtllm_",
-    sums={
-        "num_requests_running": "requests_running",
-        "num_requests_waiting": "requests_waiting",
-    },
-    highest={
-        "kv_cache_utilization": "kv_cache_usage_perc",
-        "kv_cache_hit_rate": "prefix_cache_hit_rate",
     },
 )
 ONNXRUNTIME = Names(
@@ -94,7 +75,7 @@ ONNXRUNTIME = Names(
     },
 )
 """Of our own server."""
-KNOWN = (VLLM, LLAMACPP, SGLANG, TGI, TRTLLM, ONNXRUNTIME)
+KNOWN = (VLLM, LLAMACPP, SGLANG, ONNXRUNTIME)
 
 
 async def scrape(base_url: str) -> dict[str, float]:
