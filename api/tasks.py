@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from knowledge.cards import engines_to_move_to
 from knowledge.errors import BadInput, BadModel, BadWorkload
 from knowledge.presets import PRESETS, preset
 from knowledge.quantities import parse_duration, parse_slo
@@ -123,7 +124,8 @@ def _engines(name: str, model: ModelSpec, hardware: Hardware) -> tuple[str, tupl
             "ни один движок не может служить эту модель здесь", "Что не так: advisor doctor"
         )
     first = next((one for one in _AUTO_FIRST if one in found), found[0])
-    return first, tuple(one for one in found if one != first)
+    offered = engines_to_move_to()
+    return first, tuple(one for one in found if one != first and one in offered)
 
 
 def _own_format_lacks(name: str, model: ModelSpec) -> str:

@@ -189,6 +189,11 @@ def _offered(variant: Variant, facts: Mapping[str, object]) -> bool:
     return not own and isinstance(others, frozenset) and variant.engine in others
 
 
+def engines_to_move_to() -> frozenset[str]:
+    """Those that some card offers instead of another."""
+    return frozenset(one.engine for card in load_cards() for one in card.changes if one.swaps)
+
+
 def load_cards(folder: Path = _FOLDER) -> tuple[TechniqueCard, ...]:
     """All cards of a folder in the order of their names. Raises BadInput for a broken one."""
     return _load(folder)

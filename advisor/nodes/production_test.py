@@ -74,6 +74,8 @@ async def _measure(
         return only, only
     theirs = ctx.spec(ordinal + 1, "production", candidate, load=plan, load_search=search)
     if in_turns(ctx):
+        # Each waits for the other to start and to be measured.
+        ours, theirs = (one.replace(deadline_s=2 * one.deadline_s) for one in (ours, theirs))
         first, second = await ctx.measure(ours, theirs)
         return first, second
     (first,) = await ctx.measure(ours)

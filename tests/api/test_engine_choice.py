@@ -34,7 +34,7 @@ def test_who_was_left_out_is_said_with_the_reason() -> None:
 async def test_auto_compares_with_vllm(tiny_model: Path, home: Home) -> None:
     task = await task_of(Request(str(tiny_model), engine="auto"), home, print, CPU)
     assert task.engine == "vllm"
-    assert task.engines == ("onnxruntime", "transformers")
+    assert task.engines == ("onnxruntime",)
     assert task.default.config.engine == "vllm"
     named = await task_of(Request(str(tiny_model), engine="vllm"), home, print, CPU)
     assert named.engines == ()

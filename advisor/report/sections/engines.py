@@ -28,13 +28,20 @@ def _how(ctx: ReportContext) -> str:
 
 
 def _table(ctx: ReportContext, tried: list[Compared]) -> str:
-    head = ["Движок", "Испытание", labels.metric(ctx.objective), "Ускорение", "Потеря, нат/токен"]
+    head = [
+        "Движок",
+        "Испытание",
+        labels.metric(ctx.objective),
+        f"Ускорение к {ctx.engine}",
+        "Потеря, нат/токен",
+    ]
     default = next((t for t in ctx.record.trials if t.spec.purpose == "baseline"), None)
     rows = []
     if default is not None:
         rows.append([_name(default), cite(default), cell(default, ctx.objective), DASH, DASH])
     for trial, _, verdict in tried:
-        gain = ratio(verdict.speedup) if verdict and verdict.speedup else DASH
+        gained = ctx.improvement(default, trial, ctx.objective) if default else None
+        gain = ratio(gained) if gained else DASH
         shown = cell(trial, ctx.objective) if figure(trial, ctx.objective) else DASH
         rows.append([_name(trial), cite(trial), shown, gain, _loss(verdict)])
     return table([*head, "Итог"], [[*row, _outcome(tried, row[1])] for row in rows])
@@ -59,7 +66,10 @@ def _won(ctx: ReportContext, tried: list[Compared]) -> str:
     lines = [f"Дальше настраивался **{name}**. Почему:", ""]
     for trial, _, verdict in tried:
         if verdict is not None:
-            lines.append(f"- {_name(trial)} ({cite(trial)}): {sentence(verdict.reason)}")
+            against = cite(ctx.trial(verdict.reference_trial_id))
+            lines.append(
+                f"- {_name(trial)} ({cite(trial)}) против {against}: {sentence(verdict.reason)}"
+            )
     if not tried:
         return "Другие движки сравнить не успели: бюджет истрачен."
     final = ctx.handed_in
@@ -72,7 +82,7 @@ def _rest(ctx: ReportContext) -> str:
     seen = {t.spec.candidate.config.engine for t in ctx.record.trials}
     skipped = [labels.engine(name) for name in ctx.record.task.engines if name not in seen]
     refused = ctx.record.options.get("engines_left_out")
-    lines = [f"- {name}: не хватило бюджета или нет карточки." for name in skipped]
+    lines = [f"- {name}: не хватило бюджета." for name in skipped]
     if isinstance(refused, dict):
         lines += [f"- {name}: {sentence(str(reason))}" for name, reason in refused.items()]
     return "\n".join(["Не участвовали:", "", *lines]) if lines else ""
