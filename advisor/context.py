@@ -60,6 +60,9 @@ class Context:
     pace: Pace
     on_event: OnEvent
     catalog: FlagCatalog | None = None
+    """Of the task's engine."""
+    catalogs: dict[str, FlagCatalog] = field(default_factory=dict)
+    """Of the engines that the session may move to, as far as they are installed."""
     naive: bool = True
     reports: Path = Path("reports")
     approval_wait_s: float | None = None

@@ -48,9 +48,14 @@ def handed_in(record: SessionRecord) -> TrialResult | None:
     return winner(record)
 
 
-def describe(candidate: Candidate) -> str:
-    """Flags, variables and artifact on one line, as one would type them; Russian for none."""
-    parts = [f"{name}={value}" for name, value in candidate.config.env.items()]
+def describe(candidate: Candidate, default_engine: str = "") -> str:
+    """Flags, variables and artifact on one line, as one would type them; Russian for none.
+
+    Another engine than the default's is named.
+    """
+    engine = candidate.config.engine
+    parts = [f"движок {engine}"] if default_engine and engine != default_engine else []
+    parts += [f"{name}={value}" for name, value in candidate.config.env.items()]
     parts += [
         f"--{name}" if value is True else f"--{name}={value}"
         for name, value in candidate.config.flags.items()

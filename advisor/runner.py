@@ -25,8 +25,9 @@ from tools import engines, envs
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.process import sweep
+from tools.served_by import left_out
 from tools.store import SessionRecord, Status, Store
-from tools.trial import World
+from tools.trial import World, catalog_of
 
 _MOST_STEPS = 1000
 
@@ -69,6 +70,8 @@ def create(task: Task, options: Options, store: Store, at: datetime) -> str:
     simulated = engines.load(task.engine).capabilities(task.hardware).simulated
     kept: dict[str, object] = {"naive": options.naive, "reports": str(options.reports.absolute())}
     kept |= {"model": options.model or task.model.path}
+    if task.engines:
+        kept["engines_left_out"] = left_out(task.model, task.hardware, task.engines)
     if options.approval_wait_s is not None:
         kept["approval_wait_s"] = options.approval_wait_s
     store.create_session(session, task, kept | {"simulated": simulated})
@@ -135,9 +138,6 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         progress=_told_as_events(store, session, on_event),
     )
     wait_s = options.get("approval_wait_s")
-    engine = engines.load(task.engine)
-    needs = engine.env_spec(task.hardware)
-    environment = await envs.ensure(needs, home, world.progress) if needs else None
     return Context(
         session=session,
         task=task,
@@ -145,11 +145,18 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         world=world,
         pace=pace_of(task, simulated=bool(options.get("simulated"))),
         on_event=on_event,
-        catalog=await engine.catalog(environment, home, world.progress),
+        catalog=await catalog_of(task.engine, world),
+        catalogs={name: await catalog_of(name, world) for name in _installed(task, home)},
         naive=bool(options.get("naive", True)),
         reports=Path(str(options.get("reports", "reports"))),
         approval_wait_s=float(str(wait_s)) if wait_s is not None else None,
     )
+
+
+def _installed(task: Task, home: Home) -> list[str]:
+    """Of the engines that the session may move to: the others are installed when it does."""
+    needs = {name: engines.load(name).env_spec(task.hardware) for name in task.engines}
+    return [name for name, spec in needs.items() if spec is None or envs.find(spec, home)]
 
 
 async def check_flags(task: Task, home: Home, on_line: Callable[[str], None]) -> None:

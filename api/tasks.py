@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from knowledge.errors import BadInput, BadWorkload
+from knowledge.cards import engines_to_move_to
+from knowledge.errors import BadInput, BadModel, BadWorkload
 from knowledge.presets import PRESETS, preset
 from knowledge.quantities import parse_duration, parse_slo
 from knowledge.types import (
@@ -15,6 +16,7 @@ from knowledge.types import (
     FlagValue,
     Hardware,
     Lengths,
+    ModelSpec,
     Objective,
     Poisson,
     QualityFloor,
@@ -23,11 +25,17 @@ from knowledge.types import (
     Workload,
 )
 from tools import engines
+from tools.engines.base import OwnFormat
 from tools.hardware import inspect
 from tools.home import Home
 from tools.load import TraceRow, load_trace, trace_sha256
 from tools.models import resolve
 from tools.quality.tasks import load_tasks, tasks_sha256
+from tools.served_by import servers
+
+AUTO = "auto"
+"""As an engine's name: vLLM's default is what all others are compared with."""
+_AUTO_FIRST = ("vllm", "sglang", "llamacpp", "transformers")
 
 NAIVE_FROM_S = 900.0
 """From this budget on the naive reference is measured too, unless the user says otherwise."""
@@ -66,8 +74,7 @@ async def task_of(
 
     `hardware`: the machine, where it was looked at before.
     """
-    engines.load(request.engine)
-    flags_of(request.flag)
+    _known_engine(request)
     objective = objective_of(request.objective)
     slos = tuple(parse_slo(text) for text in request.slo)
     budget = _budget(request)
@@ -80,11 +87,13 @@ async def task_of(
     hardware = hardware or inspect(home)
     model = await resolve(request.model, home, progress, dummy_weights=request.dummy_weights)
     _fits_context(workload, model.facts.max_position)
+    engine, others = _engines(request.engine, model, hardware)
     return Task(
         model=model,
         hardware=hardware,
         workload=workload,
-        engine=request.engine,
+        engine=engine,
+        engines=others,
         flags=flags_of(request.flag),
         objective=objective,
         slos=slos,
@@ -103,6 +112,38 @@ def _tasks(name: str | None) -> TaskFile | None:
     path = Path(name).expanduser().absolute()
     load_tasks(path)
     return TaskFile(path=str(path), sha256=tasks_sha256(path))
+
+
+def _known_engine(request: Request) -> None:
+    flags = flags_of(request.flag)
+    if request.engine != AUTO:
+        engines.load(request.engine)
+    elif flags:
+        raise BadInput(
+            "--flag относится к одному движку, а --engine auto сравнивает несколько",
+            "Назовите движок, например --engine vllm",
+        )
+
+
+def _engines(name: str, model: ModelSpec, hardware: Hardware) -> tuple[str, tuple[str, ...]]:
+    """The default's engine, and those that hypotheses may move to."""
+    if name != AUTO:
+        if refused := _own_format_lacks(name, model):
+            raise BadModel(refused, "Дайте файл .gguf или возьмите --engine vllm")
+        return name, ()
+    found = servers(model, hardware)
+    if not found:
+        raise BadInput(
+            "ни один движок не может служить эту модель здесь", "Что не так: advisor doctor"
+        )
+    first = next((one for one in _AUTO_FIRST if one in found), found[0])
+    offered = engines_to_move_to()
+    return first, tuple(one for one in found if one != first and one in offered)
+
+
+def _own_format_lacks(name: str, model: ModelSpec) -> str:
+    engine = engines.load(name)
+    return engine.lacks(model) if isinstance(engine, OwnFormat) else ""
 
 
 def workload_of(request: Request) -> Workload:

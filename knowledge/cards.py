@@ -30,12 +30,14 @@ class Variant(Frozen):
     flags: dict[str, FlagValue | None] = {}
     env: dict[str, str | None] = {}
     artifact: Artifact | None = None
+    swaps: bool = False
+    """Moves to `engine` from any other one, where the session may."""
     applies: str = "True"
     """A condition on top of the card's own."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if not (self.flags or self.env or self.artifact):
+        if not (self.flags or self.env or self.artifact or self.swaps):
             raise ValueError(f"variant {self.label!r} changes nothing")
         for expression in (self.applies, *self._templates()):
             parse(expression)
@@ -143,7 +145,8 @@ class TechniqueCard(Frozen):
         parse(self.applies)
         if self.changes and not self.effects:
             raise ValueError("a card with changes needs effects: a prediction comes before a trial")
-        if self.changes and self.kind not in ("engine", "artifact"):
+        swaps = all(variant.swaps for variant in self.changes)
+        if self.changes and not swaps and self.kind not in ("engine", "artifact"):
             raise ValueError(f"the loop can't apply changes of kind {self.kind!r}")
         return self
 
@@ -164,10 +167,11 @@ def applies(card: TechniqueCard, facts: Mapping[str, object]) -> bool | None:
 def expand(card: TechniqueCard, facts: Mapping[str, object]) -> list[tuple[str, Change]]:
     """The changes that the card offers under these facts, each with its label.
 
-    `facts["engine"]` picks the variants. Empty when the card does not apply. Raises ValueError
-    when an expression names a fact that is not there.
+    `facts["engine"]` picks the variants, and `facts["engines"]`, the engines that a session may
+    move to, those that swap. Empty when the card does not apply. Raises ValueError when an
+    expression names a fact that is not there.
     """
-    variants = [variant for variant in card.changes if variant.engine == facts["engine"]]
+    variants = [variant for variant in card.changes if _offered(variant, facts)]
     if not variants or not evaluate(card.applies, facts):
         return []
     return [
@@ -175,6 +179,19 @@ def expand(card: TechniqueCard, facts: Mapping[str, object]) -> list[tuple[str, 
         for variant in variants
         if evaluate(variant.applies, facts)
     ]
+
+
+def _offered(variant: Variant, facts: Mapping[str, object]) -> bool:
+    own = variant.engine == facts["engine"]
+    if not variant.swaps:
+        return own
+    others = facts.get("engines", frozenset())
+    return not own and isinstance(others, frozenset) and variant.engine in others
+
+
+def engines_to_move_to() -> frozenset[str]:
+    """Those that some card offers instead of another."""
+    return frozenset(one.engine for card in load_cards() for one in card.changes if one.swaps)
 
 
 def load_cards(folder: Path = _FOLDER) -> tuple[TechniqueCard, ...]:
@@ -216,6 +233,7 @@ def _change(variant: Variant, facts: Mapping[str, object]) -> Change:
         artifact = artifact.replace(options=options)
     env = {name: render(value, facts) for name, value in variant.env.items()}
     return Change(
+        engine=variant.engine if variant.swaps else None,
         flags={name: render(value, facts) for name, value in variant.flags.items()},
         env={name: None if value is None else str(value) for name, value in env.items()},
         artifact=artifact,

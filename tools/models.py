@@ -36,17 +36,22 @@ async def resolve(
     the folder is a shape, and its weights are random wherever it is served.
     """
     path = Path(name).expanduser()
+    file: Path | None = None
     if name == demo_model.NAME and not path.exists():
         folder, title = await demo_model.ensure(home, progress), demo_model.TITLE
+        kept = demo_model.gguf_file(home)
+        file = kept if kept.is_file() else None
     elif path.suffix == ".gguf" and path.is_file():
         folder, title = await gguf.ensure_converted(path, home, progress), path.stem
+        file = path.absolute()
     elif path.is_dir():
         folder, title = path, path.resolve().name
     elif _HUB_ID.fullmatch(name) and (downloaded := _in_hub_cache(name, environ)):
         folder, title = downloaded, name
     else:
         raise _not_a_model(name, path)
-    return await asyncio.to_thread(look_at, folder, title, dummy_weights)
+    model = await asyncio.to_thread(look_at, folder, title, dummy_weights)
+    return model.replace(gguf=str(file)) if file else model
 
 
 def look_at(folder: Path, name: str, dummy_weights: bool = False) -> ModelSpec:

@@ -41,7 +41,7 @@ from knowledge.types import (
 )
 from tools import artifacts, canary, engines, envs, highest, quantizers
 from tools._nvml import fingerprints, not_free
-from tools.engines.base import Engine, Profilable
+from tools.engines.base import Engine, FlagCatalog, OwnFormat, Profilable
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, RoundOutcome, Target, Tokenizer, models, run_round, wait_ready
@@ -156,17 +156,27 @@ async def set_up(spec: TrialSpec, world: World) -> None:
 async def prepare(spec: TrialSpec, world: World) -> Path:
     """Everything that comes before the launch and is kept: environment, flags, artifact.
 
-    Returns the folder of the checkpoint to serve. Raises AdvisorError.
+    Returns the checkpoint to serve: a folder, or what the engine loads instead. Raises
+    AdvisorError.
     """
     engine = engines.load(spec.candidate.config.engine)
     environment = await _environment(engine, world)
     catalog = await engine.catalog(environment, world.home, world.progress)
     engine.validate(spec.candidate.config, catalog)
-    if spec.candidate.artifact is None:
-        return Path(spec.model.path)
-    return await artifacts.ensure(
-        spec.candidate.artifact, spec.model, world.hardware, world.home, world.progress
-    )
+    folder = Path(spec.model.path)
+    if spec.candidate.artifact is not None:
+        folder = await artifacts.ensure(
+            spec.candidate.artifact, spec.model, world.hardware, world.home, world.progress
+        )
+    if isinstance(engine, OwnFormat):
+        return await engine.files(environment, spec.model, folder, world.home, world.progress)
+    return folder
+
+
+async def catalog_of(name: str, world: World) -> FlagCatalog:
+    """The flags of an engine, which is installed unless it is there."""
+    engine = engines.load(name)
+    return await engine.catalog(await _environment(engine, world), world.home, world.progress)
 
 
 async def _environment(engine: Engine, world: World) -> envs.Environment | None:

@@ -50,6 +50,9 @@ _SLOTS = {
     "--port": Slot.PORT,
 }
 
+_PROGRAMS = {"llamacpp_server.py": "llama-server"}
+"""Scripts of ours that start a public program's server with that program's own options."""
+
 # Everything else in a launch's environment belongs to the machine or is a secret: it stays here.
 _PORTABLE = ("VLLM_", "SGLANG_", "OMP_", "KMP_", "MKL_", "TORCH", "PYTORCH_", "NCCL_", "HF_HUB_")
 _PORTABLE_NAMES = ("DO_NOT_TRACK", "TOKENIZERS_PARALLELISM")
@@ -65,6 +68,8 @@ def portable(launch: Launch, model_path: str, wanted_env: dict[str, str]) -> Com
     venv = str(PurePath(head).parent.parent)
     is_python = PurePath(head).name.startswith("python")
     words = [Word(slot=Slot.PYTHON) if is_python else Word(text=PurePath(head).name)]
+    if rest and (program := _PROGRAMS.get(PurePath(rest[0]).name)):
+        words, rest = [Word(text=program)], rest[1:]
     flag = ""
     for argument in _split(rest):
         slot = _SLOTS.get(flag) if not argument.startswith("--") else None

@@ -10,7 +10,7 @@ from advisor.nodes._pending import pending
 from advisor.state import State
 from knowledge.errors import AdvisorError, ArtifactFailed, Declined, UnknownFlag
 from knowledge.types import Cause, Failure, TrialResult
-from tools.trial import prepare, set_up
+from tools.trial import catalog_of, prepare, set_up
 
 
 async def implement(state: State, runtime: Runtime[Context]) -> State:
@@ -30,6 +30,8 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
         await set_up(spec, ctx.world)
         started = datetime.now(UTC)
         await prepare(spec, ctx.world)
+        engine = spec.candidate.config.engine
+        ctx.catalogs[engine] = await catalog_of(engine, ctx.world)
     except AdvisorError as error:
         failed = TrialResult(
             spec=spec,

@@ -78,6 +78,8 @@ async def _measure(
     if together:
         # The same requests in the same order: what they differ by is no part of the comparison.
         theirs = theirs.replace(load=theirs.load.replace(seed=ours.load.seed))
+        # Each waits for the other to start and to be measured.
+        ours, theirs = (one.replace(deadline_s=2 * one.deadline_s) for one in (ours, theirs))
         until = turns.until_clear(ctx, plan.rounds)
         first, second = await ctx.measure(ours, theirs, until=until)
         return first, second

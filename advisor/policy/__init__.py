@@ -49,13 +49,16 @@ def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis 
 
 def in_turns(ctx: Context) -> bool:
     """Two servers fit beside each other, so the cold test compares them round by round."""
-    engine = engines.load(ctx.task.engine)
-    return engine.capabilities(ctx.world.hardware).sides_by_side
+    names = (ctx.task.engine, *ctx.task.engines)
+    hardware = ctx.world.hardware
+    return all(engines.load(name).capabilities(hardware).sides_by_side for name in names)
 
 
 def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypothesis:
     """The best one; but a quick start goes first where a full start would eat the budget."""
     slow = ctx.store.trial(state["incumbent"])
+    if proposed[0].change.engine:  # engines are compared as they come, with their full start
+        return proposed[0]
     if (
         not state["screening"]
         and slow
@@ -109,15 +112,16 @@ def view_of(ctx: Context, state: State) -> View:
     reference = ctx.store.trial(state["reference"])
     assert reference
     profile = ctx.store.profile(ctx.session)
-    own = [t for t in trials if t.spec.candidate.config.engine == ctx.task.engine]
+    own = [t for t in trials if t.spec.purpose != "naive"]
+    catalog = ctx.catalogs.get(reference.spec.candidate.config.engine, ctx.catalog)
     recent = [t.seconds for t in own if t.measurement][-3:]
     return View(
         base=reference.spec.candidate,
         metric=ctx.metric,
         slos=ctx.task.slos,
-        facts=facts_of(ctx.task, reference.spec.candidate, ctx.catalog, profile),
+        facts=facts_of(ctx.task, reference.spec.candidate, catalog, profile),
         regime=profile.regime if profile else "decode",
-        catalog=ctx.catalog,
+        catalog=catalog,
         trials=own,
         tested=tested,
         calibration=calibrate(tested),

@@ -14,6 +14,7 @@ def facts_of(
     flags |= {name.replace("-", "_"): value for name, value in base.config.flags.items()}
     return {
         "engine": base.config.engine,
+        "engines": frozenset(task.engines),
         "engine_flags": frozenset(catalog.flags),
         "engine_env": frozenset(catalog.env),
         "flags": flags,

@@ -29,7 +29,7 @@ class KnowledgePolicy:
             if not _needs_real_weights(card, change) or not _dummy(view)
             if view.is_new(view.base.apply(change))
         ]
-        return sorted(found, key=_worth, reverse=True)
+        return sorted(found, key=_rank, reverse=True)
 
     def _ruled_out(self, view: View, card: TechniqueCard) -> bool:
         """It conflicts with what was kept."""
@@ -89,6 +89,11 @@ def _fits(effect: Effect, regime: str) -> bool:
 def _kind(metric: Metric) -> str:
     stem = metric.value.split("_")[0]
     return {"ttft": "ttft", "tpot": "tpot", "itl": "tpot", "e2e": "latency"}.get(stem, "throughput")
+
+
+def _rank(hypothesis: Hypothesis) -> tuple[bool, float]:
+    """Engines first, each as it comes: what is tuned for one says nothing of another."""
+    return hypothesis.change.engine is not None, _worth(hypothesis)
 
 
 def _worth(hypothesis: Hypothesis) -> float:

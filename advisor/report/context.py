@@ -40,6 +40,10 @@ class ReportContext:
     def engine(self) -> str:
         return labels.engine(self.record.task.engine)
 
+    def setting(self, trial: TrialResult) -> str:
+        """What was changed in this trial, on one line."""
+        return outcome.describe(trial.spec.candidate, self.record.task.engine)
+
     @property
     def naive(self) -> TrialResult | None:
         return outcome.naive(self.record)

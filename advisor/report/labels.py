@@ -36,7 +36,16 @@ BOTTLENECKS = {
     "host": "процессор, который обслуживает движок",
 }
 
-ENGINES = {"vllm": "vLLM", "transformers": "transformers", "sglang": "SGLang"}
+ENGINES = {
+    "vllm": "vLLM",
+    "transformers": "transformers",
+    "sglang": "SGLang",
+    "llamacpp": "llama.cpp",
+    "onnxruntime": "ONNX Runtime",
+    "tgi": "TGI",
+    "tensorrt_llm": "TensorRT-LLM",
+    "triton": "Triton Inference Server",
+}
 
 
 def engine(name: str) -> str:

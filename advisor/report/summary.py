@@ -166,14 +166,14 @@ def _slos(ctx: ReportContext) -> tuple[SloSummary, ...]:
 
 
 def _nearest(record: SessionRecord) -> Nearest | None:
-    """Over all configurations of the engine; of one measured twice the later, cold one counts."""
+    """Over all engines compared; of a configuration measured twice the later, cold one counts."""
     if record.row.status is not Status.INFEASIBLE:
         return None
-    slos, engine = record.task.slos, record.task.engine
+    slos, compared = record.task.slos, (record.task.engine, *record.task.engines)
     points = []
     latest = {t.spec.candidate.content_id(): t for t in record.trials if t.measurement}
     for trial in latest.values():
-        if trial.measurement is None or trial.spec.candidate.config.engine != engine:
+        if trial.measurement is None or trial.spec.candidate.config.engine not in compared:
             continue
         for_slo = [(violation_of(slo, trial), slo) for slo in slos]
         worst, binding = max(for_slo, key=lambda pair: pair[0])
@@ -183,7 +183,7 @@ def _nearest(record: SessionRecord) -> Nearest | None:
     worst, trial, binding = min(points, key=lambda point: point[0])
     return Nearest(
         trial_id=trial.trial_id,
-        setting=describe(trial.spec.candidate),
+        setting=describe(trial.spec.candidate, record.task.engine),
         binding=binding,
         measured=figure(trial, binding.metric),
         violation=worst,

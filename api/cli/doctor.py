@@ -24,9 +24,12 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Один объе
     hardware = inspect(home)
     state: dict[str, str] = {}
     for name in engines.names():
-        needs = engines.load(name).env_spec(hardware)
+        engine = engines.load(name)
+        needs = engine.env_spec(hardware)
         ready = needs is None or envs.find(needs, home) is not None
         state[name] = "готов" if ready else f"не установлен: advisor setup {name}"
+        if missing := engine.capabilities(hardware).unavailable:
+            state[name] = f"здесь не запустить: {missing}"
     cards = fingerprints()
     warnings = [said for card in cards if (said := not_free(card))]
     found = {

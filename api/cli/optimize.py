@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def optimize(  # noqa: PLR0913 - the options of the command
     model: str = typer.Argument(help="Папка с моделью, файл .gguf, id с хаба или demo."),
-    engine: str = typer.Option("vllm", help="Движок: vllm, sim…"),
+    engine: str = typer.Option("vllm", help="Движок: vllm, llamacpp… или auto: сравнить все."),
     flag: list[str] = typer.Option(
         [], help="Свой флаг движка, не меняется: max-model-len=4096; можно несколько."
     ),

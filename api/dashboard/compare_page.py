@@ -118,4 +118,4 @@ def _workload(record: SessionRecord, language: Language) -> str:
 
 def _configuration(record: SessionRecord) -> str:
     trial = result(record)
-    return describe(trial.spec.candidate) if trial else "—"
+    return describe(trial.spec.candidate, record.task.engine) if trial else "—"

@@ -58,7 +58,7 @@ def rows(record: SessionRecord) -> list[Row]:
             result=result,
             hypothesis=hypotheses.get(view.ordinal) if view.purpose == "hypothesis" else None,
             verdict=verdicts.get(view.id),
-            change=describe(result.spec.candidate),
+            change=describe(result.spec.candidate, record.task.engine),
             part=_part(record, view.id),
         )
         for view, result in zip(trial_views(record), record.trials, strict=True)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from advisor.policy import names as policies
 from api.schemas import SessionRequest
 from api.service import Service
+from api.tasks import AUTO
 from knowledge.errors import BadInput
 from knowledge.presets import PRESETS
 from knowledge.types import FlagValue, Objective
@@ -27,7 +28,7 @@ def choices(service: Service) -> dict[str, list[str]]:
     """What the selects offer."""
     allowed = service.settings.engines
     return {
-        "engine": [name for name in engines.names() if not allowed or name in allowed],
+        "engine": [name for name in (AUTO, *engines.names()) if not allowed or name in allowed],
         "workload": list(PRESETS),
         "objective": [objective.value for objective in Objective],
         "policy": list(policies()),

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class Frozen(BaseModel):
@@ -21,6 +21,22 @@ class Frozen(BaseModel):
         """A validated copy with some fields changed (model_copy does not validate)."""
         data = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self).model_validate(data | changes)
+
+
+class Sparse(Frozen):
+    """Fields that came later are written only where they are set: older values keep their ids."""
+
+    _later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields = type(self).model_fields
+        written: dict[str, object] = write(self)
+        return {
+            name: value
+            for name, value in written.items()
+            if name not in self._later or getattr(self, name) != fields[name].default
+        }
 
 
 class Interval(Frozen):

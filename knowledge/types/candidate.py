@@ -1,13 +1,17 @@
 """What can be served: an engine with flags and environment, over a checkpoint or its artifact."""
 
-from knowledge.types.base import Frozen
+from knowledge.types.base import Frozen, Sparse
 
 FlagValue = str | int | float | bool
 
 
-class Change(Frozen):
+class Change(Sparse):
     """What a hypothesis alters. None removes a flag and so returns to the engine's default."""
 
+    _later = frozenset({"engine"})
+
+    engine: str | None = None
+    """Moves to this engine; flags, variables and artifact of another one mean nothing there."""
     flags: dict[str, FlagValue | None] = {}
     env: dict[str, str | None] = {}
     artifact: "Artifact | None" = None
@@ -29,9 +33,12 @@ class EngineConfig(Frozen):
     env: dict[str, str] = {}
 
     def apply(self, change: Change) -> "EngineConfig":
-        flags = {k: v for k, v in (self.flags | change.flags).items() if v is not None}
-        env = {k: v for k, v in (self.env | change.env).items() if v is not None}
-        return EngineConfig(engine=self.engine, flags=flags, env=env)
+        base = self
+        if change.engine is not None and change.engine != self.engine:
+            base = EngineConfig(engine=change.engine)
+        flags = {k: v for k, v in (base.flags | change.flags).items() if v is not None}
+        env = {k: v for k, v in (base.env | change.env).items() if v is not None}
+        return EngineConfig(engine=base.engine, flags=flags, env=env)
 
 
 class Candidate(Frozen):
@@ -41,6 +48,6 @@ class Candidate(Frozen):
     artifact: Artifact | None = None
 
     def apply(self, change: Change) -> "Candidate":
-        return Candidate(
-            config=self.config.apply(change), artifact=change.artifact or self.artifact
-        )
+        config = self.config.apply(change)
+        kept = self.artifact if config.engine == self.config.engine else None
+        return Candidate(config=config, artifact=change.artifact or kept)

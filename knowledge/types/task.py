@@ -1,11 +1,11 @@
 """What the user asks for: model, hardware, workload, objectives, quality floor and budget."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
-from knowledge.types.base import Frozen
+from knowledge.types.base import Frozen, Sparse
 from knowledge.types.candidate import Candidate, EngineConfig, FlagValue
 
 
@@ -47,8 +47,10 @@ class ModelFacts(Frozen):
     quantization: str | None = None
 
 
-class ModelSpec(Frozen):
+class ModelSpec(Sparse):
     """A model on disk that was looked at: a folder an engine can load."""
+
+    _later = frozenset({"gguf"})
 
     name: str
     path: str
@@ -59,6 +61,8 @@ class ModelSpec(Frozen):
     dummy_weights: bool = False
     """A shape: config and tokenizer alone. Engines make random weights; speed can be measured,
     quality can't."""
+    gguf: str | None = None
+    """The .gguf file that the folder was made of, for engines that load such files."""
 
 
 class Device(Frozen):
@@ -189,23 +193,7 @@ OpenLoop = Poisson | Constant | Gamma | Steps | Diurnal | Phased
 Arrival = Annotated[ClosedLoop | OpenLoop, Field(discriminator="kind")]
 
 
-class _Sparse(Frozen):
-    """Fields that came later are written only where they are set: older values keep their ids."""
-
-    _later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        fields = type(self).model_fields
-        written: dict[str, object] = write(self)
-        return {
-            name: value
-            for name, value in written.items()
-            if name not in self._later or getattr(self, name) != fields[name].default
-        }
-
-
-class Lengths(_Sparse):
+class Lengths(Sparse):
     """Token counts on [low, high]: uniform, or a normal or lognormal cut off at both ends."""
 
     _later = frozenset({"shape", "typical", "spread"})
@@ -240,7 +228,7 @@ class Conversation(Frozen):
     """Mean of the (exponential) pause before each later turn: reading, or the tool's work."""
 
 
-class Workload(_Sparse):
+class Workload(Sparse):
     """What is sent. Prompts are unique unless shared_prefix_tokens asks for a common start."""
 
     _later = frozenset({"shared_prefix_share", "shared_prefixes", "conversation"})
@@ -338,7 +326,7 @@ class Budget(Frozen):
     trials: int | None = Field(default=None, ge=1)
 
 
-class QualityFloor(_Sparse):
+class QualityFloor(Sparse):
     """How much worse than the engine's default a candidate may score on real text."""
 
     _later = frozenset({"accuracy_margin"})
@@ -357,14 +345,17 @@ class TaskFile(Frozen):
     sha256: str
 
 
-class Task(_Sparse):
+class Task(Sparse):
     """Everything a session is about. Two equal tasks have the same id."""
 
-    _later = frozenset({"tasks"})
+    _later = frozenset({"engines", "tasks"})
+
     model: ModelSpec
     hardware: Hardware
     workload: Workload
     engine: str
+    engines: tuple[str, ...] = ()
+    """Other engines that a hypothesis may move to; none where the user named one."""
     flags: dict[str, FlagValue] = {}
     """The user's own flags: part of the default, and no hypothesis changes them."""
     objective: Objective = Objective.LATENCY

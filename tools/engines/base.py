@@ -47,6 +47,8 @@ class Capabilities(Frozen):
     """Figures are made by a model of a server: never a claim."""
     quantizations: tuple[str, ...] = ()
     """Artifact schemes that it loads, e.g. "w8a8"."""
+    unavailable: str = ""
+    """Why it can't be launched on this hardware, in Russian; empty when it can."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,27 @@ class Engine(Protocol):
 
     async def scrape(self, base_url: str) -> dict[str, float]:
         """Counters and gauges of the running engine by short name; empty when it has none."""
+
+
+@runtime_checkable
+class OwnFormat(Protocol):
+    """An engine that does not load the checkpoint itself. Optional: most engines do."""
+
+    def lacks(self, model: ModelSpec) -> str:
+        """Why this model can't be had in the engine's format, in Russian; empty when it can."""
+
+    async def files(
+        self,
+        env: Environment | None,
+        model: ModelSpec,
+        folder: Path,
+        home: Home,
+        progress: Progress,
+    ) -> Path:
+        """What launch_plan is given instead of `folder`, the checkpoint or an artifact of it.
+
+        Found, or made and kept. Raises BadModel or ArtifactFailed.
+        """
 
 
 @runtime_checkable

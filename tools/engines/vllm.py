@@ -1,23 +1,19 @@
 """vLLM: one adapter for the distribution for CPUs and the one for CUDA."""
 
-import hashlib
 import json
 import math
-import os
 from pathlib import Path
 
 from knowledge.errors import BadInput
 from knowledge.memory import kv_bytes_per_sequence
 from knowledge.types import Cause, EngineConfig, FlagValue, Hardware, ModelSpec
-from tools.engines import _flags, _metrics, _vllm_log
+from tools.engines import _flags, _metrics, _probe, _vllm_log
 from tools.engines.base import Capabilities, FlagCatalog, LaunchPlan, Progress
 from tools.envs import Environment, EnvSpec, PipStep
 from tools.home import Home
-from tools.process import run_job
 
 _GIB = 2**30
 _PROBE = Path(__file__).parent / "_in_env" / "vllm_probe.py"
-_PROBE_DEADLINE_S = 180.0
 _OWNED = ("model", "model-tag", "host", "port", "served-model-name", "uds", "config", "load-format")
 _REFUSED = (
     *("trust-remote-code", "worker-cls", "worker-extension-cls", "scheduler-cls"),
@@ -83,24 +79,7 @@ class Vllm:
 
     async def catalog(self, env: Environment | None, home: Home, progress: Progress) -> FlagCatalog:
         assert env is not None
-        snapshot = home.snapshots / f"{env.root.name}-{_state_of(env)}.json"
-        if snapshot.exists():
-            return FlagCatalog.model_validate_json(snapshot.read_bytes())
-        snapshot.parent.mkdir(parents=True, exist_ok=True)
-        progress("vllm: читаем флаги установленной версии …")
-        log = snapshot.with_suffix(".log")
-        answer = await run_job(env.python, _PROBE, {}, log_path=log, deadline_s=_PROBE_DEADLINE_S)
-        flags = _flags.flags_of(answer["flags"])
-        catalog = FlagCatalog(
-            engine=self.name,
-            version=answer["version"],
-            flags={flag.name: flag for flag in flags},
-            env=tuple(sorted({*answer["env"], *_MORE_ENV})),
-        )
-        half = snapshot.with_suffix(f".{os.getpid()}.half")
-        half.write_text(catalog.model_dump_json())
-        half.replace(snapshot)
-        return catalog
+        return await _probe.catalog(self.name, _PROBE, env, home, progress, variables=_MORE_ENV)
 
     def validate(self, config: EngineConfig, catalog: FlagCatalog) -> None:
         _flags.check(config, catalog, owned=_OWNED, refused=_REFUSED)
@@ -175,12 +154,6 @@ class Vllm:
 
     async def scrape(self, base_url: str) -> dict[str, float]:
         return await _metrics.scrape(base_url)
-
-
-def _state_of(env: Environment) -> str:
-    """Changes with what is installed and with the probe that reads it."""
-    state = repr(sorted(env.versions.items())).encode() + _PROBE.read_bytes()
-    return hashlib.sha256(state).hexdigest()[:12]
 
 
 def _sets_kv_space(config: EngineConfig) -> bool:

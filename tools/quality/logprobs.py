@@ -1,7 +1,7 @@
 """Token log-probabilities of fixed text, through the very endpoint that was measured.
 
-Two dialects: vLLM's prompt_logprobs, and the older echo with logprobs. A server may keep its
-prefix cache on: vLLM does not read it for requests with prompt_logprobs (sampling_params.py,
+Three dialects: vLLM's prompt_logprobs, the older echo with logprobs, and llama.cpp's grammar.
+A server may keep its prefix cache on: vLLM does not read it for requests with prompt_logprobs (sampling_params.py,
 skip_reading_prefix_cache, 0.32), so every token is really computed.
 """
 
@@ -19,6 +19,7 @@ from knowledge.types import Choices, QualityPlan, QualityResult
 from tools.load.http import fetch
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
+from tools.quality import forced
 from tools.quality.text import Piece, held_out, nested, sha256_of
 
 IN_FLIGHT = 4
@@ -47,7 +48,7 @@ async def score(
     """Score the plan's held-out pieces by POST /v1/completions, a few requests at a time.
 
     `enough` looks at what is scored after every `plan.chunks` pieces and may end it before
-    `plan.most`. Raises QualityUnavailable when the server speaks neither dialect, fails, or
+    `plan.most`. Raises QualityUnavailable when the server speaks no dialect, fails, or
     answers with anything but one finite log-probability per token.
     """
     pieces = nested(held_out(tokenizer, plan.most, plan.chunk_tokens), plan.chunks)
@@ -177,6 +178,10 @@ def _echoed_top(answer: dict[str, Any], top: int) -> list[Choices]:
     return [likeliest(entry, top) for entry in entries[1:] if entry]
 
 
+def _no_top(_answer: dict[str, Any], _top: int) -> list[Choices]:
+    return []
+
+
 def likeliest(found: dict[str, float], top: int) -> Choices:
     """The `top` likeliest of what a server returned for one place."""
     ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
@@ -197,6 +202,8 @@ _DIALECTS = (
         _echoed,
         _echoed_top,
     ),
+    # Its likeliest tokens go by text, those of the others by id: only the loss is compared.
+    Dialect("grammar+logprobs", lambda _, piece: forced.fields(piece), forced.read, _no_top),
 )
 
 

@@ -18,7 +18,8 @@ MODEL="${{MODEL:-{model}}}"
 HOST="${{HOST:-127.0.0.1}}"
 PORT="${{PORT:-8000}}"
 
-if [ ! -f "$MODEL/config.json" ]; then
+# Файл .gguf, папка с config.json или ONNX-модель с genai_config.json.
+if [ ! -f "$MODEL" ] && [ ! -f "$MODEL/config.json" ] && [ ! -f "$MODEL/genai_config.json" ]; then
   echo "В папке «${{MODEL}}» нет модели. Укажите другую: MODEL=/путь/к/модели ${{0}}" >&2
   exit 2
 fi

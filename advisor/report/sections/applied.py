@@ -1,6 +1,5 @@
 """The changes that were kept: what, why, what was expected, what was measured."""
 
-from advisor import outcome
 from advisor.report import labels
 from advisor.report.context import ReportContext, cell, cite, sentence
 from advisor.report.numbers import ratio, ratio_interval
@@ -45,7 +44,7 @@ def _change(
             f"### {count}. {hypothesis.title}",
             "",
             f"- **Описание:** {sentence(hypothesis.rationale)}",
-            f"- **Конфигурация:** `{outcome.describe(trial.spec.candidate)}`",
+            f"- **Конфигурация:** `{ctx.setting(trial)}`",
             f"- **Ожидание до замера:** {ratio_interval(hypothesis.predicted_speedup)} по "
             f"{labels.metric(metric)}; {_RISKS[hypothesis.quality_risk]}. "
             f"Предложила политика `{hypothesis.policy}`, техника `{hypothesis.technique}`.",

@@ -2,8 +2,7 @@
 
 import shlex
 
-from advisor import outcome
-from advisor.export.command import Command, portable
+from advisor.export.command import Command, Slot, portable
 from advisor.export.deployment import Runtime, public_version, runtime
 from advisor.export.formats.shell import command_lines
 from advisor.report.context import ReportContext, cite
@@ -28,7 +27,7 @@ def render(ctx: ReportContext) -> str:
         return "\n\n".join(parts)
     what = "Сданная конфигурация" if ctx.handed_in else "Лучшая измеренная конфигурация"
     parts.append(
-        f"{what} ({cite(trial)}): `{outcome.describe(trial.spec.candidate)}`. "
+        f"{what} ({cite(trial)}): `{ctx.setting(trial)}`. "
         "Команда снята с измеренного процесса, заменены только пути, адрес и порт."
     )
     parts.append(_bash(_recipe(ctx, trial), trial))
@@ -62,11 +61,14 @@ def _bash(recipe: Recipe, trial: TrialResult) -> str:
             *(f"engine/bin/pip {step}" for step in recipe.runtime.then),
             "PYTHON=engine/bin/python",
         ]
-    else:
+    elif any(word.slot is Slot.PYTHON for word in recipe.command.words):
         lines += ["# 1. Python из окружения, где установлен движок", "PYTHON=python3"]
+    else:
+        lines += [f"# 1. Нужна программа {recipe.command.words[0].text} в PATH"]
     artifact = trial.spec.candidate.artifact
     which = f"сжатой модели: {artifact.scheme}, {artifact.quantizer}" if artifact else "модели"
-    lines += ["", f"# 2. Папка {which}", "MODEL=./model", "HOST=127.0.0.1", "PORT=8000", ""]
+    place = "Файл" if recipe.command.model_path.endswith(".gguf") else "Папка"
+    lines += ["", f"# 2. {place} {which}", "MODEL=./model", "HOST=127.0.0.1", "PORT=8000", ""]
     if recipe.command.env:
         lines.append("# 3. Переменные окружения, при которых шёл замер")
         lines += [

@@ -111,7 +111,8 @@ def reproduce(ctx: ReportContext) -> str:
     model = ctx.record.options.get("model")
     words = [
         "advisor", "optimize", model if isinstance(model, str) else task.model.name,
-        "--engine", task.engine, "--workload", task.workload.trace_path or task.workload.name,
+        "--engine", "auto" if task.engines else task.engine,
+        "--workload", task.workload.trace_path or task.workload.name,
     ]  # fmt: skip
     if isinstance(task.workload.arrival, ClosedLoop):
         words += ["--concurrency", str(task.workload.arrival.concurrency)]

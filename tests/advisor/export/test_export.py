@@ -131,6 +131,16 @@ def test_slots_are_found_however_the_flags_are_written(argv: tuple[str, ...]) ->
     assert not any(word.startswith("/v/") or "/models/x" in word for word in words)
 
 
+def test_llama_cpp_is_run_by_its_own_program() -> None:
+    argv = ("/v/bin/python", "/repo/tools/engines/_in_env/llamacpp_server.py")
+    argv += ("--model", "/cache/m.gguf", "--alias", "tiny", "--port", "1", "--parallel", "8")
+    launch = Launch(argv=argv, env={}, ready_s=1, engine_version="1", in_force={})
+    command = portable(launch, "/models/x", {})
+    assert command.argv(SLOTS)[:3] == ("llama-server", "--model", "/m")
+    assert command.model_path == "/cache/m.gguf"
+    assert command.argv(SLOTS)[-2:] == ("--parallel", "8")
+
+
 def test_secrets_and_paths_stay_behind() -> None:
     launch = Launch(
         argv=("/v/bin/python", "-m", "s"),

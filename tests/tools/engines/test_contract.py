@@ -8,7 +8,7 @@ import pytest
 from knowledge.errors import BadInput, UnknownFlag
 from knowledge.types import Cause, EngineConfig
 from tests.tools.engines.conftest import make_hardware, make_model
-from tools.engines import load, names, vllm
+from tools.engines import _probe, load, names
 from tools.engines.base import Capabilities, FlagCatalog
 from tools.envs import Environment, EnvSpec
 from tools.home import Home
@@ -20,8 +20,8 @@ WRONG = {"bool": "yes", "int": "many", "float": "much", "str": True, "json": "{b
 LAUNCHING = [name for name in names() if load(name).capabilities(HARDWARE[0]).launches]
 
 
-async def _no_vllm_here(*_: Any, **__: Any) -> dict[str, Any]:
-    """What the probe answers, cut short."""
+async def _nothing_installed(*_: Any, **__: Any) -> dict[str, Any]:
+    """What a probe answers, cut short."""
     flags = [
         {"name": "max-num-seqs", "kind": "int"},
         {"name": "dtype", "kind": "str", "choices": ["auto", "bfloat16"], "default": "auto"},
@@ -37,7 +37,7 @@ async def _no_vllm_here(*_: Any, **__: Any) -> dict[str, Any]:
 async def catalog(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> FlagCatalog:
-    monkeypatch.setattr(vllm, "run_job", _no_vllm_here)
+    monkeypatch.setattr(_probe, "run_job", _nothing_installed)
     return await load(request.param).catalog(ENV, Home(tmp_path, tmp_path), print)
 
 
@@ -46,7 +46,7 @@ def config(engine: str, flags: dict[str, Any] | None = None, **env: str) -> Engi
 
 
 def test_the_folder_is_the_list() -> None:
-    assert {"vllm", "transformers", "attach", "sim"} <= set(names())
+    assert {"vllm", "llamacpp", "transformers", "attach", "sim"} <= set(names())
     with pytest.raises(BadInput, match="vllm"):
         load("vlm")
 

@@ -7,7 +7,7 @@ import pytest
 from knowledge.errors import BadInput, UnknownFlag
 from knowledge.types import Cause, EngineConfig
 from tests.tools.engines.conftest import make_hardware, make_model
-from tools.engines import load, vllm
+from tools.engines import _probe, load
 from tools.engines._vllm_log import root_error
 from tools.engines.base import FlagCatalog, Profilable
 from tools.envs import Environment
@@ -158,7 +158,7 @@ async def test_the_probe_runs_once_per_installation(
         runs.append(python)
         return {"version": "0.32.0", "flags": [{"name": "seed", "kind": "int"}], "env": []}
 
-    monkeypatch.setattr(vllm, "run_job", run_job)
+    monkeypatch.setattr(_probe, "run_job", run_job)
     home = Home(tmp_path, tmp_path)
     first = await VLLM.catalog(ENV, home, print)
     assert await VLLM.catalog(ENV, home, print) == first

@@ -151,7 +151,7 @@ async def test_a_server_that_speaks_neither_dialect_is_said_to(tokenizer: Tokeni
             await score(Target(server.url, "m"), PLAN, tokenizer)
     assert "prompt_logprobs" in caught.value.message
     assert "echo" in caught.value.message
-    assert len(server.bodies) == 2
+    assert len(server.bodies) == 3
 
 
 async def test_a_dead_server_is_named_as_such(tokenizer: Tokenizer) -> None:

@@ -1,0 +1,53 @@
+"""Text scored by a server that only says how likely its own tokens were."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from knowledge.errors import QualityUnavailable
+from knowledge.types import QualityPlan
+from tests.tools.quality.server import Answer, ScoringServer, logprob
+from tools.load import Target, Tokenizer
+from tools.quality import forced
+from tools.quality.logprobs import score
+from tools.quality.text import held_out
+
+PLAN = QualityPlan(chunks=4, chunk_tokens=20)
+
+
+def llamacpp_style(body: dict[str, Any]) -> Answer:
+    """Generates what the grammar allows, or a token of its own."""
+    tokens = [int(t) for t in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))] or [5]
+    steps = [
+        {"id": token, "token": "?", "logprob": logprob(token, place)}
+        for place, token in enumerate(tokens[: body["max_tokens"]], start=len(body["prompt"]))
+    ]
+    answer = {"choices": [{"text": "x", "logprobs": {"content": steps}}]}
+    return 200, json.dumps(answer).encode()
+
+
+async def test_every_token_is_scored_where_no_prompt_is(tokenizer: Tokenizer) -> None:
+    async with ScoringServer(llamacpp_style) as server:
+        result = await score(Target(server.url, "m"), PLAN, tokenizer)
+    pieces = held_out(tokenizer, 4, 20)
+    assert result.chunk_logprobs == tuple(
+        tuple(logprob(t, i) for i, t in enumerate(p) if i) for p in pieces
+    )
+
+
+async def test_other_tokens_than_the_text_are_no_score(tokenizer: Tokenizer) -> None:
+    def ignores_the_grammar(body: dict[str, Any]) -> Answer:
+        return llamacpp_style({**body, "grammar": ""})
+
+    async with ScoringServer(ignores_the_grammar) as server:
+        with pytest.raises(QualityUnavailable, match="не оценивает"):
+            await score(Target(server.url, "m"), PLAN, tokenizer)
+
+
+async def test_without_token_ids_nothing_can_be_forced() -> None:
+    async with ScoringServer(llamacpp_style) as server:
+        with pytest.raises(QualityUnavailable, match="не оценивает"):
+            await score(Target(server.url, "m"), PLAN, None)
+    assert forced.fields("text") == {}
