@@ -36,6 +36,7 @@ from tools.trial import World, run_trial
 
 QUICK_START = "quick-start"
 LOAD = LoadPlan(warmup_s=2.0, round_s=8.0, rounds=1)
+QUALITY = QualityPlan()
 _DEADLINE_S = 900.0
 _SEED = 0
 
@@ -185,6 +186,8 @@ async def measure(
     hardware: Hardware,
     home: Home,
     progress: Progress,
+    *,
+    quality: QualityPlan = QUALITY,
 ) -> TrialResult:
     """One short trial: speed and log-probabilities, with the engine's quick start."""
     world = World(home, hardware, home.data / "derived" / "logs", progress)
@@ -197,7 +200,7 @@ async def measure(
         model=model,
         workload=preset("demo"),
         load=LOAD,
-        quality=QualityPlan(),
+        quality=quality,
         deadline_s=_DEADLINE_S,
     )
     return (await run_trial(spec, world)).result
@@ -210,7 +213,7 @@ async def reference_of(
     key = Artifact(
         quantizer=engine,
         scheme=model.fingerprint,
-        options={"plan": QualityPlan().content_id(), "device": hardware.device.name},
+        options={"plan": QUALITY.content_id(), "device": hardware.device.name},
     )
     file = home.cache / "references" / f"{key.content_id(16)}.json"
     if file.exists():
