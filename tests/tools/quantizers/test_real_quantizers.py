@@ -104,3 +104,38 @@ async def test_a_checkpoint_of_transformers_says_its_format(
     if scheme == "bf16":
         made = tiny.read(out / "model.safetensors")
         assert all(np.allclose(made[n], t, rtol=0.01) for n, t in tiny.weights().items())
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("w4a16", {"method": "awq", "group_size": 32}),
+        ("w4a16", {"actorder": "weight", "dampening": 0.02, "group_size": 16}),
+        ("w8a8", {"method": "smoothquant", "smoothing": 0.5}),
+        ("fp8-static", {"kv_cache": "fp8"}),
+    ],
+    ids=["awq", "gptq", "smoothquant", "fp8-static"],
+)
+async def test_llm_compressor_writes_what_the_recipe_says(
+    scheme: str,
+    options: dict[str, FlagValue],
+    model: ModelSpec,
+    real_home: Home,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    text: dict[str, FlagValue] = {"samples": 4, "tokens": 32}
+    report = await quantized("llmcompressor", scheme, model, real_home, out, **text, **options)
+    told = json.loads((out / "config.json").read_text())["quantization_config"]
+    (group,) = told["config_groups"].values()
+    assert told["quant_method"] == "compressed-tensors"
+    assert told["ignore"] == ["lm_head"] == [report.details["kept_in_high_precision"]]
+    assert report.details["samples"] == 4
+    weights = group["weights"]
+    assert weights["num_bits"] == (4 if scheme == "w4a16" else 8)
+    if "group_size" in options:
+        assert weights["group_size"] == options["group_size"]
+    if "actorder" in options:
+        assert weights["actorder"] == "weight"
+        assert len(json.loads(str(report.details["error_by_layer"]))) == tiny.LAYERS
+    assert (told["kv_cache_scheme"] is not None) == ("kv_cache" in options)
