@@ -151,10 +151,12 @@ async def score(
     other = server.engine if server.engine in plain else plain[-1]
     progress(f"оригинал: {other} оценивает отложенный текст")
     reference = await reference_of(other, model, hardware, home, progress)
+    if reference.quality is None:
+        return f"оригинал не оценён ({_why(reference)}): сравнить не с чем"
     progress(f"{artifact.scheme}: {server.engine} оценивает тот же текст")
     candidate = await measure(artifact, server.engine, model, hardware, home, progress)
     verdict = compare(reference.quality, candidate.quality)
-    why_not = None if verdict else (_why(reference) or _why(candidate) or "тексты различаются")
+    why_not = None if verdict else (_why(candidate) or "оценены разные тексты")
     return Scored(server.engine, other, reference, candidate, verdict, why_not)
 
 

@@ -45,7 +45,6 @@ RECIPES = (
     _recipe("llmcompressor", "w4a16", **_TEXT),
     _recipe("llmcompressor", "w4a16", method="awq", **_TEXT),
     _recipe("torchao", "int8-weight-only"),
-    _recipe("torchao", "int4-weight-only"),
     _recipe("torchao", "int8-dynamic"),
     _recipe("bitsandbytes", "nf4"),
     _recipe("bitsandbytes", "llm-int8"),

@@ -16,7 +16,7 @@ def quantize(  # noqa: PLR0913 - the options of the command
     model: str = typer.Argument(help="Папка с моделью, файл .gguf, id с хаба или demo."),
     scheme: str = typer.Option(
         help="w8a8, w8a16, w4a16, awq, smoothquant, fp8, fp8-static, bf16, fp16, nf4, llm-int8, "
-        "int8-weight-only, int4-weight-only, int8-dynamic, q8_0…q4_0, onnx-int4, onnx-int8."
+        "int8-weight-only, int8-dynamic, q8_0…q4_0, onnx-int4, onnx-int8."
     ),
     method: str | None = typer.Option(None, help="gptq, rtn, awq, smoothquant."),
     samples: int | None = typer.Option(None, help="Сколько отрывков калибровочного текста."),

@@ -47,7 +47,7 @@ class Transformers:
         return Capabilities(
             prompt_logprobs=True,
             quantizations=(
-                *("int8-weight-only", "int4-weight-only", "int8-dynamic"),
+                *("int8-weight-only", "int8-dynamic"),
                 "nf4",
                 "llm-int8",
             ),

@@ -24,6 +24,7 @@ class ByTransformers:
     served: Mapping[str, tuple[ServedBy, ...]]
     """By scheme."""
     options: Mapping[str, Option] = field(default_factory=dict)
+    """None so far."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -55,7 +56,6 @@ class ByTransformers:
         progress: Progress,
     ) -> ArtifactReport:
         self.validate(artifact, model)
-        job = {"group_size": 32, **_recipe.filled(artifact, self.options)}
         return await _making.run(
-            artifact, model, env, out_dir, home, progress, script=_SCRIPT, job=job, text=None
+            artifact, model, env, out_dir, home, progress, script=_SCRIPT, job={}, text=None
         )

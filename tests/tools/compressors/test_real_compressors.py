@@ -52,7 +52,7 @@ def config_of(out: Path) -> dict[str, int]:
     return told
 
 
-@pytest.mark.parametrize("name", ["magnitude", "wanda", "sparsegpt"])
+@pytest.mark.parametrize("name", ["magnitude", "sparsegpt"])
 async def test_half_of_the_weights_become_zero(
     name: str, model: ModelSpec, real_home: Home, tmp_path: Path
 ) -> None:
@@ -69,13 +69,12 @@ async def test_half_of_the_weights_become_zero(
         assert max(moved) > 0.01
 
 
-@pytest.mark.parametrize("name", ["magnitude", "wanda", "sparsegpt"])
+@pytest.mark.parametrize("name", ["wanda", "sparsegpt"])
 async def test_two_of_every_four_are_zero(
     name: str, model: ModelSpec, real_home: Home, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    text = TEXT if name != "magnitude" else {}
-    await compressed(name, model, real_home, out, scheme="2-4", **text)
+    await compressed(name, model, real_home, out, scheme="2-4", **TEXT)
     for tensor in tiny.linear(tiny.read(out / "model.safetensors")).values():
         assert ((tensor.reshape(-1, 4) == 0).sum(1) >= 2).all()
 

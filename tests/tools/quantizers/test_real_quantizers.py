@@ -90,7 +90,12 @@ async def test_gguf_holds_the_weights_in_the_asked_format(
 
 @pytest.mark.parametrize(
     ("name", "scheme"),
-    [("dtype", "bf16"), ("torchao", "int8-weight-only"), ("bitsandbytes", "nf4")],
+    [
+        ("dtype", "bf16"),
+        ("torchao", "int8-weight-only"),
+        ("torchao", "int8-dynamic"),
+        ("bitsandbytes", "nf4"),
+    ],
 )
 async def test_a_checkpoint_of_transformers_says_its_format(
     name: str, scheme: str, model: ModelSpec, real_home: Home, tmp_path: Path
@@ -99,7 +104,7 @@ async def test_a_checkpoint_of_transformers_says_its_format(
     report = await quantized(name, scheme, model, real_home, out)
     assert 0 < report.bytes_after < report.bytes_before
     config = json.loads((out / "config.json").read_text())
-    wanted = {"bf16": None, "int8-weight-only": "torchao", "nf4": "bitsandbytes"}[scheme]
+    wanted = {"dtype": None}.get(name, name)
     assert config.get("quantization_config", {}).get("quant_method") == wanted
     if scheme == "bf16":
         made = tiny.read(out / "model.safetensors")

@@ -1,6 +1,6 @@
 """Runs in the `transformers` environment: casts, torchao and bitsandbytes checkpoints.
 
-Job: model, out, scheme, group_size. Result: seconds, kept_in_high_precision, weight_error.
+Job: model, out, scheme. Result: seconds, kept_in_high_precision.
 """
 
 import json
@@ -29,7 +29,7 @@ def main() -> None:
     job = json.loads(sys.stdin.read())
     started = time.monotonic()
     cast = CASTS.get(job["scheme"])
-    config = None if cast else quantization_of(job["scheme"], job["group_size"])
+    config = None if cast else quantization_of(job["scheme"])
     say(progress=f"загружаю модель и перевожу в {job['scheme']}")
     model = AutoModelForCausalLM.from_pretrained(
         job["model"], dtype=getattr(torch, cast or "bfloat16"), quantization_config=config
@@ -45,7 +45,7 @@ def main() -> None:
     say(result=result | {"seconds": round(time.monotonic() - started, 1)})
 
 
-def quantization_of(scheme: str, group_size: int) -> Any:
+def quantization_of(scheme: str) -> Any:
     """The library's configuration for a scheme."""
     import torch
     from transformers import BitsAndBytesConfig, TorchAoConfig
@@ -60,15 +60,10 @@ def quantization_of(scheme: str, group_size: int) -> Any:
     if scheme == "llm-int8":
         return BitsAndBytesConfig(load_in_8bit=True)
     from torchao import quantization as ao
-    from torchao.quantization.granularity import PerGroup
 
     if scheme == "int8-weight-only":
         return TorchAoConfig(ao.Int8WeightOnlyConfig())
-    if scheme == "int8-dynamic":
-        return TorchAoConfig(ao.Int8DynamicActivationInt8WeightConfig())
-    return TorchAoConfig(
-        ao.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(group_size))
-    )
+    return TorchAoConfig(ao.Int8DynamicActivationInt8WeightConfig())
 
 
 def check_range(model: Any, cast: str | None) -> None:
