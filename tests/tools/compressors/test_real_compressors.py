@@ -103,7 +103,9 @@ async def test_neurons_and_heads_leave_a_smaller_network_that_still_learns(
 ) -> None:
     for name, ratio in (("neurons", 0.25), ("heads", 0.5)):
         out = tmp_path / name
-        report = await compressed(name, model, real_home, out, ratio=ratio, **TEXT, **SHORT)
+        report = await compressed(
+            name, model, real_home, out, ratio=ratio, hidden_weight=0.5, **TEXT, **SHORT
+        )
         made = tiny.read(out / "model.safetensors")
         width = made["model.layers.0.mlp.down_proj.weight"].shape[1]
         assert width == config_of(out)["intermediate_size"]

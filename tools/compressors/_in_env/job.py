@@ -49,7 +49,7 @@ def compress(model: Any, job: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         import structured
 
         details = structured.prune(model, job)
-        return model, details | training.heal(model, job)
+        return model, details | training.heal(model, job, details.get("dropped_layers", []))
     if method == "distill":
         return training.distill(model, job)
     return model, training.iterative(model, job)

@@ -124,12 +124,17 @@ class Trainer:
         return torch.stack(parts).mean()
 
 
-def heal(model: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """After a cut: a few steps towards the original's answers. Nothing with steps=0."""
+def heal(model: Any, job: dict[str, Any], dropped: list[int]) -> dict[str, Any]:
+    """After a cut: a few steps towards the original's answers. Nothing with steps=0.
+
+    dropped: layers of the original that are gone.
+    """
     if not job["steps"]:
         return {}
     trainer = Trainer(model, windows(job, _HELD_OUT), job)
     trainer.teacher = load(job["model"])
+    depth = len(blocks(trainer.teacher))
+    trainer.layer_map = [i for i in range(depth) if i not in dropped]
     before = loss_of(model, trainer.held_out)
     trainer.run(0, job["steps"], trainer.restore(0))
     return _summary(trainer, before)
@@ -168,6 +173,7 @@ def iterative(model: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Prune a little, heal, prune more; `rewind` takes the weights back to the start each time."""
     trainer = Trainer(model, windows(job, _HELD_OUT), job)
     trainer.teacher = load(job["model"])
+    trainer.layer_map = list(range(len(blocks(model))))
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
     before = loss_of(model, trainer.held_out)
     rounds = []
