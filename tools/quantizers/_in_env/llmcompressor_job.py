@@ -166,16 +166,20 @@ def watch_layers(layers: int, method: str) -> dict[str, list[float]]:
     # Its import removes every sink that was there before.
     from llmcompressor import logger
 
-    seen: list[str] = []
+    seen: set[str] = set()
+    at = ""
     errors: dict[str, list[float]] = {}
 
     def sink(message: Any) -> None:
+        nonlocal at
         text = str(message)
-        if (found := re.search(r"layers\.(\d+)\.", text)) and found.group(1) not in seen:
-            seen.append(found.group(1))
-            say(progress=f"{method}: слой {int(found.group(1)) + 1} из {layers}")
-        if seen and (error := re.search(r"error ([0-9.]+)", text)):
-            errors.setdefault(seen[-1], []).append(float(error.group(1)))
+        if found := re.search(r"layers\.(\d+)\.", text):
+            at = found.group(1)
+            if at not in seen:
+                seen.add(at)
+                say(progress=f"{method}: слой {int(at) + 1} из {layers}")
+        if at and (error := re.search(r"error ([0-9.]+)", text)):
+            errors.setdefault(at, []).append(float(error.group(1)))
 
     logger.add(sink, level=0)
     return errors
