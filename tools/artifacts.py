@@ -1,18 +1,23 @@
 """Derived checkpoints: made once, kept by content, published whole or not at all."""
 
+import hashlib
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from knowledge.errors import NoRoom
-from knowledge.types import Artifact, Frozen, Hardware, ModelSpec
+from knowledge.quantities import format_bytes
+from knowledge.types import Artifact, FlagValue, Frozen, Hardware, ModelSpec
 from tools import envs
+from tools._cpu import free_memory_bytes
 from tools._disk import free_disk_bytes
 from tools._locked import locked
 from tools.home import Home
-from tools.quantizers import ArtifactReport, load
-from tools.quantizers.base import Progress
+from tools.makers import load
+from tools.quantizers.base import ArtifactReport, Progress
 
 _MANIFEST = "manifest.json"
 _SPARE_BYTES = 512 * 2**20
@@ -36,9 +41,19 @@ def folder(artifact: Artifact, model: ModelSpec, home: Home) -> Path:
     made_of = Artifact(
         quantizer=artifact.quantizer,
         scheme=artifact.scheme,
-        options=artifact.options | {"model_fingerprint": model.fingerprint},
+        options={name: _content(value) for name, value in artifact.options.items()}
+        | {"model_fingerprint": model.fingerprint},
     )
     return home.artifacts / f"{artifact.scheme}-{made_of.content_id(16)}"
+
+
+def _content(value: FlagValue) -> FlagValue:
+    """A folder (a student, an adapter) counts by what is in it: it may be written anew."""
+    if not isinstance(value, str) or not Path(value).is_dir():
+        return value
+    files = [file for file in sorted(Path(value).rglob("*")) if file.is_file()]
+    seen = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
 def find(artifact: Artifact, model: ModelSpec, home: Home) -> Manifest | None:
@@ -67,7 +82,7 @@ async def ensure(
     async with locked(home.artifacts / f"{path.name}.lock", lambda: progress(waiting)):
         if find(artifact, model, home):
             return path
-        _check_room(model, home)
+        check_room(artifact, model, home)
         env = await envs.ensure(quantizer.env_spec(hardware), home, progress)
         # The lock is ours, so whatever lies there was left by a process that died.
         work = home.artifacts / ".partial" / path.name
@@ -107,13 +122,28 @@ def _sizes(path: Path) -> dict[str, int]:
     return {str(file.relative_to(path)): file.stat().st_size for file in sorted(files)}
 
 
-def _check_room(model: ModelSpec, home: Home) -> None:
-    """A quantized copy is smaller than the original; what it will be is not known before."""
+def check_room(
+    artifact: Artifact,
+    model: ModelSpec,
+    home: Home,
+    *,
+    free_memory: Callable[[], int] = free_memory_bytes,
+) -> None:
+    """Raise NoRoom when disk or memory can't hold the making of it.
+
+    A derived copy is at most as large as the original; what it will be is not known before.
+    """
     needed = model.weights_bytes + _SPARE_BYTES
     free = free_disk_bytes(home.artifacts)
     if free < needed:
         raise NoRoom(
-            f"для квантованной копии нужно {needed / 2**30:.1f} ГиБ, "
-            f"на диске свободно {free / 2**30:.1f} ГиБ",
+            f"для копии нужно {format_bytes(needed)} на диске, свободно {format_bytes(free)}",
             f"Освободите место или перенесите кэш: {home.artifacts}",
+        )
+    needed, free = load(artifact.quantizer).memory_needed_bytes(artifact, model), free_memory()
+    if free < needed:
+        raise NoRoom(
+            f"{artifact.scheme} займёт до {format_bytes(needed)} памяти, "
+            f"свободно {format_bytes(free)}",
+            "Остановите лишнее, уменьшите samples и tokens или возьмите машину с большей памятью",
         )

@@ -39,7 +39,7 @@ from knowledge.types import (
     TrialResult,
     TrialSpec,
 )
-from tools import artifacts, canary, engines, envs, highest, quantizers
+from tools import artifacts, canary, engines, envs, highest, makers
 from tools._nvml import fingerprints, not_free
 from tools.engines.base import Engine, FlagCatalog, OwnFormat, Profilable
 from tools.hardware import free_device_memory_bytes
@@ -149,7 +149,7 @@ async def set_up(spec: TrialSpec, world: World) -> None:
     """Install what the trial's engine and quantizer need; nothing when it is there."""
     await _environment(engines.load(spec.candidate.config.engine), world)
     if artifact := spec.candidate.artifact:
-        needs = quantizers.load(artifact.quantizer).env_spec(world.hardware)
+        needs = makers.load(artifact.quantizer).env_spec(world.hardware)
         await envs.ensure(needs, world.home, world.progress)
 
 

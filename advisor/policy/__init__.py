@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 from advisor.calibration import calibrate
@@ -13,7 +14,7 @@ from knowledge.cards import load_cards
 from knowledge.errors import BadInput
 from knowledge.statistics import ratio_of_estimates
 from knowledge.types import Change, Hypothesis, Interval, TrialResult
-from tools import engines
+from tools import calibration, engines
 
 FINALIST = "finalist"
 QUICK_START = "quick-start"
@@ -119,7 +120,8 @@ def view_of(ctx: Context, state: State) -> View:
         base=reference.spec.candidate,
         metric=ctx.metric,
         slos=ctx.task.slos,
-        facts=facts_of(ctx.task, reference.spec.candidate, catalog, profile),
+        facts=facts_of(ctx.task, reference.spec.candidate, catalog, profile)
+        | {"calibration": _own_text(ctx)},
         regime=profile.regime if profile else "decode",
         catalog=catalog,
         trials=own,
@@ -129,6 +131,16 @@ def view_of(ctx: Context, state: State) -> View:
         seed=ctx.task.seed,
         task=ctx.task,
     )
+
+
+def _own_text(ctx: Context) -> str | None:
+    """The hash of the user's requests, kept for calibration; None where they have no text."""
+    if ctx.task.workload.trace_path is None:
+        return None
+    try:
+        return calibration.keep(Path(ctx.task.workload.trace_path), ctx.world.home)
+    except BadInput:
+        return None
 
 
 def _plateau(ctx: Context) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from advisor.policy.base import View
 from knowledge.cards import Effect, TechniqueCard, expand, load_cards
 from knowledge.types import Change, Decision, Hypothesis, Interval, Metric
+from tools import calibration, makers
 
 _UNKNOWN = Interval(low=0.9, high=1.12)
 _UPSIDE_WEIGHT = 0.3
@@ -25,7 +26,8 @@ class KnowledgePolicy:
             self._hypothesis(view, card, label, change)
             for card in load_cards()
             if not self._ruled_out(view, card)
-            for label, change in expand(card, view.facts)
+            for label, plain in expand(card, view.facts)
+            for change in (_on_own_text(plain, view.facts.get("calibration")),)
             if not _needs_real_weights(card, change) or not _dummy(view)
             if view.is_new(view.base.apply(change))
         ]
@@ -54,6 +56,15 @@ class KnowledgePolicy:
             cost_s=view.trial_s + card.cost.extra_s,
             quality_risk=card.quality_risk,
         )
+
+
+def _on_own_text(change: Change, digest: object) -> Change:
+    """What looks at text looks at the user's own requests, where there are any."""
+    recipe = change.artifact
+    if recipe is None or digest is None or not makers.load(recipe.quantizer).calibrated(recipe):
+        return change
+    options = recipe.options | {calibration.OPTION: str(digest)}
+    return change.replace(artifact=recipe.replace(options=options))
 
 
 def _needs_real_weights(card: TechniqueCard, change: Change) -> bool:

@@ -8,6 +8,7 @@ import typer
 from api.cli import (
     ask,
     bench,
+    compress,
     cost,
     doctor,
     keys,
@@ -16,6 +17,7 @@ from api.cli import (
     optimize,
     plan,
     profile,
+    quantize,
     serve,
     sessions,
     setup,
@@ -33,7 +35,7 @@ app = typer.Typer(
 )
 for module in (
     *(doctor, setup, plan, cost, ask, profile, optimize, bench, workload, sessions),
-    *(serve, keys, watch_dir, mcp, monitor),
+    *(quantize, compress, serve, keys, watch_dir, mcp, monitor),
 ):
     module.register(app)
 

@@ -26,7 +26,7 @@ def setup(
 ) -> None:
     """Each in a virtual environment of its own; what is ready is left alone."""
     from knowledge.errors import BadInput
-    from tools import engines, envs, quantizers, registered
+    from tools import engines, envs, makers, registered
     from tools.hardware import inspect
     from tools.models import resolve
 
@@ -34,7 +34,7 @@ def setup(
     hardware = inspect(home)
     known = {
         **dict.fromkeys(engines.names(), engines),
-        **dict.fromkeys(quantizers.names(), quantizers),
+        **dict.fromkeys(makers.names(), makers),
     }
     for name in names:
         if name != "demo" and name not in known:
@@ -56,7 +56,7 @@ def setup(
             if name == "demo":
                 await resolve("demo", home, progress)
                 continue
-            adapter = engines.load(name) if name in engines.names() else quantizers.load(name)
+            adapter = engines.load(name) if name in engines.names() else makers.load(name)
             needs = adapter.env_spec(hardware)
             if needs and forget:
                 known = registered.forget(needs.name, home)

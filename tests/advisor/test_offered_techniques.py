@@ -56,7 +56,9 @@ def _hardware(gpu: str) -> Hardware:
     return HARDWARE.replace(device=require_gpu(gpu).device, host_memory_bytes=256 * 2**30)
 
 
-def _offered(gpu: str, *, shared_prefix: int = 0, seconds: float = 7200) -> dict[str, object]:
+def _offered(
+    gpu: str, *, shared_prefix: int = 0, seconds: float = 7200, calibration=None
+) -> dict[str, object]:
     architecture = require_architecture("llama-3.1-8b")
     facts = architecture.facts
     task = Task(
@@ -84,7 +86,7 @@ def _offered(gpu: str, *, shared_prefix: int = 0, seconds: float = 7200) -> dict
         base=base,
         metric=Metric.OUTPUT_TOKENS_PER_S,
         slos=(),
-        facts=facts_of(task, base, CATALOG, None),
+        facts=facts_of(task, base, CATALOG, None) | {"calibration": calibration},
         regime="decode",
         catalog=CATALOG,
         trials=(),
@@ -122,6 +124,13 @@ def test_what_the_engine_does_anyway_is_not_tried():
 def test_slow_calibration_needs_the_budget():
     assert "w4a16-gptq" in _offered("h100")
     assert "w4a16-gptq" not in _offered("h100", seconds=600)
+
+
+def test_calibration_is_on_the_users_own_text_where_there_is_some():
+    own = _offered("h100", calibration="ab" * 32)
+    assert own["w4a16-gptq"].change.artifact.options["calibration"] == "ab" * 32
+    assert "calibration" not in _offered("h100")["w4a16-gptq"].change.artifact.options
+    assert "calibration" not in own["w8a8"].change.artifact.options  # it rounds, without text
 
 
 def test_offloading_the_cache_needs_something_to_share():

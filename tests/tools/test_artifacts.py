@@ -25,12 +25,16 @@ class FakeQuantizer:
 
     def __init__(self) -> None:
         self.made = 0
+        self.needs_bytes = 0
         self.fails = False
         self.go_on: asyncio.Event | None = None
         self.begun = asyncio.Event()
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:
         return EnvSpec("fake", (), 0)
+
+    def memory_needed_bytes(self, artifact: Artifact, model: ModelSpec) -> int:
+        return self.needs_bytes
 
     def validate(self, artifact: Artifact, model: ModelSpec) -> None:
         if artifact.scheme not in self.schemes:
@@ -172,3 +176,25 @@ async def test_a_wrong_recipe_is_refused_first(
     with pytest.raises(BadInput):
         await artifacts.ensure(RECIPE.replace(scheme="w1"), model, hardware, home, quiet)
     assert not home.artifacts.exists()
+
+
+async def test_too_little_memory_is_said_before_anything_is_made(
+    quantizer: FakeQuantizer, model: ModelSpec, hardware: Hardware, home: Home
+) -> None:
+    quantizer.needs_bytes = 2**60
+    with pytest.raises(NoRoom, match="памяти"):
+        await artifacts.ensure(RECIPE, model, hardware, home, lambda _: None)
+    assert not quantizer.made
+
+
+def test_a_folder_among_the_options_counts_by_what_is_in_it(
+    model: ModelSpec, home: Home, tmp_path: Path
+) -> None:
+    student = tmp_path / "student"
+    student.mkdir()
+    (student / "config.json").write_text("{}")
+    recipe = RECIPE.replace(options={"student": str(student)})
+    before = artifacts.folder(recipe, model, home)
+    assert artifacts.folder(recipe, model, home) == before
+    (student / "config.json").write_text('{"other": 1}')
+    assert artifacts.folder(recipe, model, home) != before

@@ -26,13 +26,15 @@ ENV = EnvSpec(
             (
                 *(f"transformers=={_VERSION}", "accelerate==1.15.0", "gguf==0.19.0"),
                 *("safetensors==0.8.0", "jinja2==3.1.6"),
+                *("torchao==0.18.0", "bitsandbytes==0.50.2"),  # checkpoints in their formats
+                *("peft==0.21.2", "tensorly==0.10.0", "xllamacpp==2026.10.11549"),
             ),
         ),
     ),
-    disk_bytes=2 * 2**30,
-    imports=("torch", "transformers", "gguf"),
+    disk_bytes=3 * 2**30,
+    imports=("torch", "transformers", "gguf", "torchao", "bitsandbytes", "peft"),
 )
-"""Also where checkpoints are converted."""
+"""Also where checkpoints are converted, quantized and compressed (tools/compressors)."""
 
 
 class Transformers:
@@ -42,7 +44,14 @@ class Transformers:
     title = "transformers (наивный)"
 
     def capabilities(self, hardware: Hardware) -> Capabilities:
-        return Capabilities(prompt_logprobs=True)
+        return Capabilities(
+            prompt_logprobs=True,
+            quantizations=(
+                *("int8-weight-only", "int8-dynamic"),
+                "nf4",
+                "llm-int8",
+            ),
+        )
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:
         return ENV

@@ -1,8 +1,8 @@
 """Token log-probabilities of fixed text, through the very endpoint that was measured.
 
 Three dialects: vLLM's prompt_logprobs, the older echo with logprobs, and llama.cpp's grammar.
-A server may keep its prefix cache on: vLLM does not read it for requests with prompt_logprobs (sampling_params.py,
-skip_reading_prefix_cache, 0.32), so every token is really computed.
+A server may keep its prefix cache on: vLLM does not read it for requests with prompt_logprobs
+(sampling_params.py, skip_reading_prefix_cache, 0.32), so every token is really computed.
 """
 
 import asyncio

@@ -1,29 +1,54 @@
-"""llm-compressor: W8A8, W4A16 and FP8 checkpoints in the compressed-tensors format."""
+"""llm-compressor: W8A8, W8A16, W4A16 and FP8 checkpoints in the compressed-tensors format."""
 
-import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
-from knowledge.errors import ArtifactFailed, BadInput, EngineFailed
-from knowledge.types import Artifact, FlagValue, Hardware, ModelSpec
+from knowledge.errors import BadInput
+from knowledge.types import Artifact, Hardware, ModelSpec
+from tools import _making, _recipe, calibration
+from tools._recipe import CALIBRATION, Option
 from tools.envs import Environment, EnvSpec, PipStep
 from tools.home import Home
-from tools.load.corpus import PROMPT_PART, load_text, sha256
-from tools.process import run_job
-from tools.quantizers.base import ArtifactReport, Progress, Quantizer
+from tools.quantizers.base import ArtifactReport, Progress, Quantizer, ServedBy
 
 _SCRIPT = Path(__file__).parent / "_in_env" / "llmcompressor_job.py"
-_METHODS = {"w8a8": ("gptq", "rtn"), "w4a16": ("gptq", "rtn"), "fp8": ("rtn",)}
-"""By scheme, the default first. gptq calibrates on text; rtn rounds, needs no data and is quick."""
-_LEAST = {"samples": 1, "tokens": 16, "group_size": 16}
-_DEFAULTS: dict[str, FlagValue] = {"samples": 64, "tokens": 512}
-_DEADLINE_S = 6 * 3600.0
+_METHODS = {
+    "w8a8": ("gptq", "rtn", "smoothquant"),
+    "w8a16": ("gptq", "rtn"),
+    "w4a16": ("gptq", "awq", "rtn"),
+    "fp8": ("rtn",),
+    "fp8-static": ("static",),
+}
+"""By scheme, the default first. All but rtn look at text; rtn rounds, needs no data and is quick.
+smoothquant moves outliers into the weights and goes on with gptq."""
+_MATRIX = {"w8a8": "w8a8-int8", "fp8-static": "fp8", "w4a16": "w4a16-gptq"}
+_ONLY_FOR = {
+    "group_size": ("gptq", "awq", "rtn"),
+    "actorder": ("gptq",),
+    "dampening": ("gptq", "smoothquant"),
+    "smoothing": ("smoothquant",),
+    "kv_cache": ("static",),
+}
+_LEAST_OVERHEAD_BYTES = 2 * 2**30
+_KEPT = "lm_head и router оставлены в исходной точности: ошибка в них идёт прямо в вероятности"
 
 
 class LlmCompressor:
-    """Options: method gptq|rtn; samples and tokens of calibration; group_size (w4a16)."""
+    """One library for the formats that vLLM runs in its own kernels."""
 
     name = "llmcompressor"
     schemes = tuple(_METHODS)
+    options: Mapping[str, Option] = {
+        "method": Option("str", None, "gptq, awq, smoothquant, rtn или static"),
+        **CALIBRATION,
+        "group_size": Option("int", None, "весов с общим масштабом, для w4a16 и w8a16", least=16),
+        "actorder": Option(
+            "str", None, "порядок столбцов в GPTQ", choices=("static", "weight", "none")
+        ),
+        "dampening": Option("float", None, "доля диагонали Гессиана", least=1e-5, most=1.0),
+        "smoothing": Option("float", None, "сила SmoothQuant", least=0.0, most=1.0),
+        "kv_cache": Option("str", None, "масштабы KV cache", choices=("fp8",)),
+    }
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:
         # torch first: left to itself the resolver takes a newer one.
@@ -38,18 +63,38 @@ class LlmCompressor:
         )
 
     def validate(self, artifact: Artifact, model: ModelSpec) -> None:
-        if artifact.scheme not in self.schemes:
+        _recipe.check(artifact, model, self.name, self.schemes, self.options)
+        methods = _METHODS[artifact.scheme]
+        method = self._method(artifact)
+        if method not in methods:
             raise BadInput(
-                f"{self.name} не умеет схему {artifact.scheme!r}",
-                f"Есть: {', '.join(self.schemes)}",
+                f"для {artifact.scheme} нет метода {method!r}", f"Есть: {', '.join(methods)}"
             )
-        if model.facts.quantization is not None:
+        for name, users in _ONLY_FOR.items():
+            if name in artifact.options and method not in users:
+                raise BadInput(
+                    f"{name} не действует при методе {method}", f"Методы: {', '.join(users)}"
+                )
+        if "group_size" in artifact.options and artifact.scheme not in ("w4a16", "w8a16"):
             raise BadInput(
-                f"модель {model.name} уже квантована ({model.facts.quantization})",
-                "Дайте исходную модель в bfloat16, float16 или float32",
+                f"у схемы {artifact.scheme} масштаб на канал", "group_size: w4a16, w8a16"
             )
-        for name, value in artifact.options.items():
-            _check_option(artifact.scheme, name, value)
+
+    def calibrated(self, artifact: Artifact) -> bool:
+        return self._method(artifact) != "rtn"
+
+    def served_by(self, artifact: Artifact) -> tuple[ServedBy, ...]:
+        scheme = _MATRIX.get(artifact.scheme, artifact.scheme)
+        if self._method(artifact) == "awq":
+            scheme = "w4a16-awq"
+        return (ServedBy(engine="vllm", scheme=scheme),)
+
+    def memory_needed_bytes(self, artifact: Artifact, model: ModelSpec) -> int:
+        """Weights, their copy while saving, and the activations between two layers."""
+        asked = _recipe.filled(artifact, self.options)
+        tokens = int(asked["samples"] or 0) * int(asked["tokens"] or 0)
+        activations = 8 * tokens * model.facts.hidden_size if self.calibrated(artifact) else 0
+        return 2 * model.weights_bytes + activations + _LEAST_OVERHEAD_BYTES
 
     async def make(
         self,
@@ -61,65 +106,17 @@ class LlmCompressor:
         progress: Progress,
     ) -> ArtifactReport:
         self.validate(artifact, model)
-        log_path = home.artifacts / "logs" / f"{out_dir.name}.log"
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        log_path.unlink(missing_ok=True)
-        job = _job(artifact, model, out_dir)
-        try:
-            result = await run_job(
-                env.python,
-                _SCRIPT,
-                job,
-                log_path=log_path,
-                deadline_s=_DEADLINE_S,
-                on_line=lambda line: progress(str(line.get("progress", ""))),
-            )
-        except EngineFailed as error:
-            raise ArtifactFailed(
-                f"{self.name} не сделал {artifact.scheme}: {error.message}",
-                f"Журнал: {log_path}",
-                error.log_tail,
-            ) from error
-        details = result | ({"calibration_sha256": sha256(PROMPT_PART)} if job["text"] else {})
-        return ArtifactReport(
-            bytes_before=model.weights_bytes,
-            bytes_after=sum(f.stat().st_size for f in out_dir.glob("*.safetensors")),
-            seconds=details.pop("seconds"),
-            details=details,
+        job = _recipe.filled(artifact, self.options) | {
+            "method": self._method(artifact),
+            "kept": _KEPT,
+        }
+        text = calibration.of(artifact.options, home) if self.calibrated(artifact) else None
+        return await _making.run(
+            artifact, model, env, out_dir, home, progress, script=_SCRIPT, job=job, text=text
         )
 
-
-def _check_option(scheme: str, name: str, value: FlagValue) -> None:
-    known = ("method", *_LEAST)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise BadInput(
-            f"неизвестная настройка квантования {name!r}",
-            f"Ближайшая: {near[0]}" if near else f"Есть: {', '.join(known)}",
-        )
-    if name == "method":
-        if value not in _METHODS[scheme]:
-            raise BadInput(
-                f"для {scheme} нет метода {value!r}", f"Есть: {', '.join(_METHODS[scheme])}"
-            )
-    elif isinstance(value, bool) or not isinstance(value, int) or value < _LEAST[name]:
-        raise BadInput(f"{name}={value} не подходит", f"Нужно целое число не меньше {_LEAST[name]}")
-
-
-def _job(artifact: Artifact, model: ModelSpec, out_dir: Path) -> dict[str, object]:
-    """What the script in the environment is asked to do."""
-    method = artifact.options.get("method", _METHODS[artifact.scheme][0])
-    return {
-        "model": model.path,
-        "out": str(out_dir),
-        "scheme": artifact.scheme,
-        "group_size": None,
-        **_DEFAULTS,
-        **artifact.options,
-        "method": method,
-        # Never the held-out part: quality is scored on that.
-        "text": load_text(PROMPT_PART) if method == "gptq" else "",
-    }
+    def _method(self, artifact: Artifact) -> str:
+        return str(artifact.options.get("method", _METHODS[artifact.scheme][0]))
 
 
 QUANTIZER: Quantizer = LlmCompressor()

@@ -5,10 +5,12 @@ import pytest
 
 from knowledge.errors import ArtifactFailed, BadInput
 from knowledge.types import Artifact, FlagValue, ModelSpec
+from tools import calibration
 from tools.envs import Environment
 from tools.home import Home
 from tools.load.corpus import HELDOUT_PART, load_text, paragraphs
-from tools.quantizers import llmcompressor, load
+from tools.quantizers import ArtifactReport, llmcompressor, load
+from tools.quantizers.base import Progress
 
 ENV = Environment(Path(sys.prefix), Path(sys.executable), {})
 
@@ -19,7 +21,8 @@ out = pathlib.Path(job["out"])
 (out / "model.safetensors").write_bytes(b"0" * 1000)
 (out / "job.json").write_text(json.dumps(job))
 print(json.dumps({"progress": "слой 1 из 2"}), flush=True)
-print(json.dumps({"result": {"method": job["method"], "seconds": 1.5}}), flush=True)
+asked = {"method": job["method"], "text": job["text"], "error_by_layer": {"0": 0.5}}
+print(json.dumps({"result": asked | {"seconds": 1.5}}), flush=True)
 """
 
 
@@ -31,7 +34,11 @@ def artifact(scheme: str = "w8a8", **options: FlagValue) -> Artifact:
     ("options", "hint"),
     [
         ({"metod": "gptq"}, "method"),
-        ({"method": "awq"}, "gptq, rtn"),
+        ({"method": "awq"}, "gptq, rtn, smoothquant"),
+        ({"method": "rtn", "dampening": 0.1}, "gptq, smoothquant"),
+        ({"group_size": 64}, "w4a16"),
+        ({"dampening": 7.0}, "не больше 1"),
+        ({"actorder": "group"}, "static, weight, none"),
         ({"samples": 0}, "не меньше 1"),
         ({"tokens": "many"}, "целое число"),
         ({"samples": True}, "целое число"),
@@ -53,27 +60,53 @@ def test_fp8_needs_no_calibration_and_takes_none(model: ModelSpec) -> None:
 async def test_the_job_is_run_and_reported(
     model: ModelSpec, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "job.py"
-    script.write_text(STAND_IN)
-    monkeypatch.setattr(llmcompressor, "_SCRIPT", script)
-    out = tmp_path / "out"
-    out.mkdir()
     lines: list[str] = []
     recipe = artifact(method="gptq", samples=8)
-    report = await load("llmcompressor").make(recipe, model, ENV, out, home, lines.append)
+    report = await _made(recipe, model, home, tmp_path, monkeypatch, lines.append)
     assert (report.bytes_before, report.bytes_after, report.seconds) == (4000, 1000, 1.5)
     assert report.details["method"] == "gptq"
     assert "calibration_sha256" in report.details
+    assert report.details["error_by_layer"] == '{"0": 0.5}'
     assert lines == ["слой 1 из 2"]
 
 
 @pytest.mark.parametrize("method", ["gptq", "rtn"])
-def test_calibration_text_is_never_the_text_that_quality_is_scored_on(
-    method: str, model: ModelSpec, tmp_path: Path
+async def test_calibration_text_is_never_the_text_that_quality_is_scored_on(
+    method: str, model: ModelSpec, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = str(llmcompressor._job(artifact(method=method), model, tmp_path)["text"])
+    report = await _made(artifact(method=method), model, home, tmp_path, monkeypatch)
+    text = str(report.details["text"])
     assert bool(text) == (method == "gptq")
     assert not paragraphs(text) & paragraphs(load_text(HELDOUT_PART))
+
+
+async def test_the_users_text_comes_first_and_its_source_is_recorded(
+    model: ModelSpec, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "requests.jsonl"
+    trace.write_text('{"prompt": "Where is my parcel?", "output_tokens": 8}\n' * 3)
+    digest = calibration.keep(trace, home)
+    recipe = artifact(method="gptq", calibration=digest)
+    details = (await _made(recipe, model, home, tmp_path, monkeypatch)).details
+    assert "Where is my parcel?" in str(details["text"])
+    assert details["calibration_source"] == "requests.jsonl"
+    assert details["calibration_sha256"] == digest
+
+
+async def _made(
+    recipe: Artifact,
+    model: ModelSpec,
+    home: Home,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    progress: Progress = lambda _: None,
+) -> ArtifactReport:
+    script = folder / "job.py"
+    script.write_text(STAND_IN)
+    monkeypatch.setattr(llmcompressor, "_SCRIPT", script)
+    out = folder / "out"
+    out.mkdir()
+    return await load("llmcompressor").make(recipe, model, ENV, out, home, progress)
 
 
 async def test_a_failed_job_is_an_error_with_the_end_of_its_log(
