@@ -53,7 +53,8 @@ class Question:
     @property
     def topic(self) -> str:
         """The wording without names of models and devices, whose words would name a page."""
-        return re.sub(r"(?<![а-я])(модель|карта|имя|#)(?![а-я])", " ", self.outline).strip()
+        plain = outline(self.raw, numbers=False)
+        return re.sub(r"(?<![а-я])(модель|карта|имя)(?![а-я])", " ", plain).strip()
 
     @cached_property
     def near(self) -> dict[str, float]:

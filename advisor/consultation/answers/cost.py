@@ -30,7 +30,7 @@ _REDUCE = (
     r"(сниз|уменьш|сократ|сэконом|удешев|дешевле)[^.?]{0,30}"
     r"(стоим|цен|затрат|расход|инференс|счет|обслужив)|reduce[^.?]*cost|меньше платить"
 )
-_PERIOD = r"месяц|month|год|year|сутк|недел"
+_PERIOD = r"месяц|month|(?<![а-я])год|year|сутк|недел"
 _ASKED = r"сто[ия]т(?! ли)|цен|поч[её]м|cost|price|себестоим|обойд|how much"
 
 
@@ -85,7 +85,7 @@ async def write(question: Question, draft: Draft) -> None:
     elif frame.gpu_hour and frame.tokens_per_s:
         _arithmetic(question, draft)
     elif (
-        question.has(r"месяц|month|год|year|сутк|недел")
+        question.has(_PERIOD)
         and (frame.gpu_hour or frame.gpus)
         and not frame.tokens_per_day
         and not _one_answer(question)
@@ -169,7 +169,7 @@ def _rent(question: Question, draft: Draft) -> None:
             (7, 168.0)
             if question.has(r"недел")
             else (365, 8760.0)
-            if question.has(r"год|year")
+            if question.has(r"(?<![а-я])год|year")
             else (30, money.HOURS_PER_MONTH)
         )
     )

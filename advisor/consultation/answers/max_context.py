@@ -30,6 +30,7 @@ def score(question: Question) -> float:
         r"how (long|much))"
         r"[^.?]{0,25}(контекст|окно|context|длин\w+ (контекст|промпт)|max[-_]model[-_]len)"
     )
+    asked = asked or question.has(r"сколько (токенов )?контекст\w* (потян|влез|поме|выдерж|держ)")
     said = question.own.context_tokens
     return 9.1 if asked and not said and not question.has(r"стоит|цен") else 0
 

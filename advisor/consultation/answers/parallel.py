@@ -22,7 +22,6 @@ EXAMPLES = (
     "expert parallel или tensor parallel для moe",
     "как раскидать модель на несколько gpu",
     "нужен ли nvlink",
-    "хватит ли сети между нодами для pp",
     "how to split модель over # gpus",
 )
 

@@ -99,9 +99,12 @@ def _fit(question: Question, draft: Draft) -> None:
 def _note(question: Question) -> str | None:
     if question.has(r"команд|флаг"):
         return None
-    for note in _notes.playbook().values():
-        if note.kind == "choice" and any(
-            compiled(pattern).search(question.text) for pattern in note.match
-        ):
-            return note.name
-    return None
+    found = [
+        (len(match[0]), note.name)
+        for note in _notes.playbook().values()
+        if note.kind == "choice"
+        for pattern in note.match
+        for match in [compiled(pattern).search(question.text)]
+        if match
+    ]
+    return max(found)[1] if found else None

@@ -139,7 +139,7 @@ def _speeds(reader: Reader, values: Values) -> None:
     for found in reader.take(per_second, mult=True):
         near = found.before[-25:] + found.after[:32]
         alone = re.search(
-            r"на (?:1 )?(?:пользоват|поток|юзер|человек|запрос|стрим)|per"
+            r"(?:на|для) (?:1 )?(?:пользоват|поток|юзер|человек|запрос|стрим)|per"
             r" (?:user|stream|request)|каждо",
             near,
         )

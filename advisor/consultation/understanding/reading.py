@@ -100,8 +100,11 @@ def _plain_models(plain: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def outline(text: str) -> str:
-    """The question without its particulars: names to «модель» and «карта», numbers to «#»."""
+def outline(text: str, *, numbers: bool = True) -> str:
+    """The question without its particulars: names to «модель» and «карта», numbers to «#».
+
+    With `numbers` false the numbers stay: «2:4» is a word of its topic.
+    """
     reader = Reader(_plain_models(normalize(text)))
     values: dict[str, Any] = {}
     _gpus(reader, values)
@@ -109,6 +112,8 @@ def outline(text: str) -> str:
     plain = reader.text
     for marks, word in (("⟦G+⟧?", "карта"), ("⟦M+⟧?", "модель"), ("⟦U+⟧?", "имя")):
         plain = re.sub(marks, f" {word} ", plain)
+    if not numbers:
+        return re.sub(r"\s+", " ", plain).strip()
     return re.sub(r"\s+", " ", re.sub(r"(?<![a-zа-я-])\d+(?:[.,]\d+)?", " # ", plain)).strip()
 
 
