@@ -37,6 +37,8 @@ ANYWHERE = True
 
 
 def score(question: Question) -> float:
+    if question.own.unknown and not question.has(r"что так|what is|объясни"):
+        return 0
     like = _likest(question)
     if like:
         return (
@@ -50,8 +52,6 @@ def score(question: Question) -> float:
     base = 6.4 if question.has(_ASK) else 4.1 if hits[0].exact else 2.4
     if hits[0].exact and question.has(_ASK):
         base = 7.4
-    if question.own.unknown and not question.has(r"что так|what is|объясни"):
-        return 0
     return base - (2.5 if question.has_model and question.frame.gpus else 0)
 
 
