@@ -179,7 +179,15 @@ def _links(question: Question, draft: Draft) -> None:
 
 
 def _heads(question: Question, draft: Draft) -> None:
-    tp = question.frame.tp
+    tp, cards = question.frame.tp, question.frame.devices
+    if tp and cards and tp * (question.frame.pp or 1) > cards:
+        widest = max(n for n in (1, 2, 4, 8, 16) if n <= cards)
+        draft.warn(
+            f"**Нельзя:** TP={tp} занимает {tp} карт, а названо {cards}. Движок не запустится;"
+            f" берите TP={widest} (степень двойки, которая делит головы внимания)"
+            + (f" или PP={cards}, если нужны все {cards}." if cards != widest else "."),
+            f"TP={tp} takes {tp} cards and {cards} are there: take TP={widest}.",
+        )
     if not tp or not question.frame.models:
         return
     facts, title = question.models[0].facts, question.models[0].title

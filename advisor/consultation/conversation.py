@@ -66,13 +66,11 @@ def _language(said: Sequence[str]) -> Literal["ru", "en"]:
 
 def _last_intent(messages: Sequence[Message], services: Services) -> str | None:
     """What the question before was about."""
-    from advisor.consultation.answers import ranked
+    from advisor.consultation.choosing import choose
 
     users = [index for index, message in enumerate(messages) if message.role == "user"]
     if len(users) < 2:
         return None
     before = understand(messages[: users[-2] + 1], services)
-    found = ranked(before)
-    if before.previous and (not found or found[0][1] < 4):
-        return before.previous
-    return found[0][0] if found else before.previous
+    chosen = choose(before)
+    return chosen[0] if chosen else before.previous

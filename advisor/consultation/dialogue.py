@@ -2,29 +2,17 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from advisor.consultation import retrieval
-from advisor.consultation.answers import modules, ranked
+from advisor.consultation.answers import modules
 from advisor.consultation.checks import check
+from advisor.consultation.choosing import choose, on_topic, orders_the_machine
 from advisor.consultation.conversation import understand
 from advisor.consultation.question import Question
-from advisor.consultation.setting import names
+from advisor.consultation.setting import device_of, names
 from advisor.consultation.types import Message, Piece, Services
 from advisor.consultation.writing import Draft
-from knowledge.devices import require_gpu
 from knowledge.errors import BadInput
 
-_SURE = 4.0
 _LONGEST = 8000
-_SIZING = (
-    r"вле[зс]|поме[сщ]т|быстро|хватит|потянет|стоит"
-    r" миллион|желез|почем|дорого|заведется|производительн|vram|сервер|токен|cost|price|fit"
-)
-_INJECTION = (
-    r"(ignore|disregard|forget|забудь|игнорируй|отбрось)[^.?!]{0,40}(instruction|prompt|инструкц|промпт|указан|правил)|system"
-    r" prompt|системн\w+ (промпт|инструкц)|"
-    r"(api|access)[ _-]?key|ключ\w* (api|доступа)|ты теперь|act"
-    r" as|pretend|притворись|jailbreak|developer mode"
-)
 
 
 async def answer(messages: Sequence[Message], services: Services) -> AsyncIterator[Piece]:
@@ -36,7 +24,7 @@ async def answer(messages: Sequence[Message], services: Services) -> AsyncIterat
         yield Piece(kind="end", data={"path": "rules", "intents": []})
         return
     question = understand(messages, services)
-    if services.llm is not None and not question.has(_INJECTION):
+    if services.llm is not None and not orders_the_machine(question):
         from advisor.consultation.llm import speak
 
         spoken = False
@@ -82,9 +70,11 @@ async def compose(question: Question) -> tuple[Draft, list[str]]:
     if not chosen:
         _nothing(question, draft)
         check(question, draft)
-        return draft, ["off-topic" if not _on_topic(question) else "unknown"]
+        return draft, ["off-topic" if not on_topic(question) else "unknown"]
     _inherited(question, draft)
-    if question.own.unknown and question.has_model and not question.frame.gpus:
+    anywhere = bool(chosen) and getattr(modules()[chosen[0]], "ANYWHERE", False)
+    unplaced = question.own.unknown and question.has_model and not question.frame.gpus
+    if unplaced and not anywhere:
         chosen = ["fit"]
         draft.lead(
             f"Карты «{question.own.unknown[0].text}» в каталоге нет: дайте её память и пропускную"
@@ -93,6 +83,8 @@ async def compose(question: Question) -> tuple[Draft, list[str]]:
             " itself needs.",
         )
     for name in chosen:
+        if draft.result:
+            draft.result.append("\n\n")
         try:
             await modules()[name].write(question, draft)
         except BadInput as error:
@@ -101,51 +93,6 @@ async def compose(question: Question) -> tuple[Draft, list[str]]:
     if not draft.result and draft.body:
         draft.result.append(draft.body.pop(0))
     return draft, chosen
-
-
-def choose(question: Question) -> list[str]:
-    """The surest kind; a second one only where the question asks two things outright."""
-    if question.has(_INJECTION) and not (question.has_model and question.frame.gpus):
-        return []
-    found = ranked(question)
-    if not _on_topic(question) and not question.follow_up:
-        found = [pair for pair in found if pair[0] in _ANY_TOPIC or pair[1] >= 7]
-    sure = [pair for pair in found if pair[1] >= _SURE]
-    if (
-        question.previous
-        and (not sure or (sure[0][1] < 6 and question.follow_up))
-        and question.previous in modules()
-    ):
-        return [question.previous]
-    if not sure:
-        weak = [
-            pair for pair in found if pair[1] >= 2 and (question.has_model or question.frame.gpus)
-        ]
-        if weak:
-            return [weak[0][0]]
-        return (
-            [found[0][0]]
-            if found and found[0][1] >= 2 and retrieval.in_domain(question.text)
-            else []
-        )
-    first = sure[0]
-    second = [
-        name
-        for name, score in sure[1:]
-        if score >= 8 and first[1] >= 7 and (first[0], name) in _PAIRS and question.has_model
-    ]
-    return [first[0], *second[:1]]
-
-
-_ANY_TOPIC = ("greeting", "sessions", "diagnosis")
-_PAIRS = {
-    ("cost", "concurrency"),
-    ("concurrency", "cost"),
-    ("launch", "cost"),
-    ("cost", "launch"),
-    ("launch", "concurrency"),
-    ("concurrency", "launch"),
-}
 
 
 def _inherited(question: Question, draft: Draft) -> None:
@@ -158,7 +105,7 @@ def _inherited(question: Question, draft: Draft) -> None:
         parts.append(names(frame.models[:1]))
     if "gpus" in question.inherited and frame.gpus:
         count = f"{frame.devices} × " if (frame.devices or 1) > 1 else ""
-        parts.append(count + require_gpu(frame.gpus[0]).name)
+        parts.append(count + device_of(frame.gpus[0]).name)
     if "context_tokens" in question.inherited and frame.context_tokens:
         parts.append(
             draft.say(f"контекст {frame.context_tokens}", f"context {frame.context_tokens}")
@@ -172,16 +119,6 @@ def _inherited(question: Question, draft: Draft) -> None:
         )
 
 
-def _on_topic(question: Question) -> bool:
-    return bool(
-        question.has_model
-        or question.frame.gpus
-        or retrieval.in_domain(question.text)
-        or question.own.unknown
-        or question.has(_SIZING)
-    )
-
-
 def _nothing(question: Question, draft: Draft) -> None:
     if question.own.unknown:
         draft.lead(
@@ -191,14 +128,14 @@ def _nothing(question: Question, draft: Draft) -> None:
             "This name is not in the catalog.",
         )
         return
-    if question.has(_INJECTION):
+    if orders_the_machine(question):
         draft.lead(
             "Инструкции в вопросе не меняют моих правил, и скрытого текста у меня нет. Я считаю"
             " inference LLM: память, скорость, выбор GPU, стоимость, запуск.",
             "I only advise on LLM inference.",
         )
         return
-    if _on_topic(question):
+    if on_topic(question):
         draft.lead(
             "На этот вопрос у меня нет надёжного ответа: в базе знаний и каталогах его нет, а"
             " выдумывать не буду. О какой модели, GPU и нагрузке речь, и что нужно узнать: память,"

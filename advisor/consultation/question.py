@@ -1,11 +1,14 @@
 """One question with everything that was understood of it."""
 
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from advisor.consultation.types import Services
 from advisor.consultation.understanding.frame import Frame
-from knowledge.devices import CatalogDevice, require_gpu
+from advisor.consultation.understanding.reading import outline
+from knowledge.devices import CatalogDevice
 from knowledge.known_models import Architecture, known_architectures
 from knowledge.patterns import compiled
 
@@ -33,12 +36,36 @@ class Question:
 
     @property
     def gpus(self) -> list[CatalogDevice]:
-        return [require_gpu(stem) for stem in self.frame.gpus]
+        from advisor.consultation.setting import device_of
+
+        return [device_of(stem) for stem in self.frame.gpus]
 
     @property
     def models(self) -> list[Architecture]:
         known = known_architectures()
         return [known[stem] for stem in self.frame.models]
+
+    @property
+    def outline(self) -> str:
+        """The wording without its names and numbers, to be compared with examples."""
+        return outline(self.raw)
+
+    @property
+    def topic(self) -> str:
+        """The wording without names of models and devices, whose words would name a page."""
+        plain = outline(self.raw, numbers=False)
+        return re.sub(r"(?<![а-я])(модель|карта|имя)(?![а-я])", " ", plain).strip()
+
+    @cached_property
+    def near(self) -> dict[str, float]:
+        """How like the examples of each kind of answer and of each page the wording is."""
+        from advisor.consultation.answers import examples
+
+        return examples().near(self.outline)
+
+    @property
+    def has_two_models(self) -> bool:
+        return len(self.frame.models) >= 2
 
     @property
     def has_model(self) -> bool:

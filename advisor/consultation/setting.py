@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from math import log
 
 from advisor.consultation.understanding.frame import Frame
-from knowledge.devices import CatalogDevice, require_gpu
+from knowledge.devices import CatalogDevice, catalog, require_gpu
 from knowledge.known_models import Architecture, known_architectures
 from knowledge.prediction import Layout, Load, Query
 from knowledge.types import ModelFacts
@@ -35,6 +35,8 @@ LABELS = {
     "int2": "INT2",
 }
 CHAT_INPUT, CHAT_OUTPUT = 1024, 256
+_AT_ONCE = 0.05
+"""Of a staff, those whose request runs at a busy moment: a usual share, and said as assumed."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ class Setting:
     @property
     def facts(self) -> ModelFacts:
         return self.subject.facts
+
+    @property
+    def card(self) -> CatalogDevice:
+        """The device, where one must have been chosen by now."""
+        assert self.gpu is not None
+        return self.gpu
 
     @property
     def label(self) -> str:
@@ -129,6 +137,12 @@ def layout_for(
     return Layout(tp=best, dp=rest)
 
 
+def device_of(stem: str) -> CatalogDevice:
+    """A card of the catalog, or a processor that was named in its place."""
+    cpu = next((cpu for cpu in catalog("cpu") if cpu.stem == stem), None)
+    return cpu or require_gpu(stem)
+
+
 def subject_of(frame: Frame) -> Subject | None:
     """The model of a frame; a bare size takes the shape of the known model nearest in size."""
     if frame.models:
@@ -167,10 +181,21 @@ def resolve(frame: Frame, *, concurrency: int = 1, context: int | None = None) -
     if subject is None:
         return None
     assumed: list[Assumption] = []
-    gpu = require_gpu(frame.gpus[0]) if frame.gpus else None
+    gpu = device_of(frame.gpus[0]) if frame.gpus else None
     weights = _weights(frame, subject, gpu, assumed)
     lengths = _lengths(frame, assumed, context)
     streams = frame.concurrency
+    if streams is None and frame.people:
+        streams = max(1, round(frame.people * _AT_ONCE))
+        assumed.append(
+            Assumption(
+                f"из {frame.people} человек одновременно спрашивают {_AT_ONCE:.0%}".replace(
+                    "%", " %"
+                )
+                + f", то есть {streams} запросов",
+                f"{_AT_ONCE:.0%} of {frame.people} people at once: {streams} requests",
+            )
+        )
     if streams is None:
         streams = concurrency
         assumed.append(

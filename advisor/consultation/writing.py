@@ -121,7 +121,7 @@ class Draft:
 
     def text(self) -> str:
         self._origin()
-        parts = [" ".join(self.result)]
+        parts = [" ".join(self.result).replace(" \n\n ", "\n\n").strip()]
         if self.warnings:
             parts.append(self._list("warnings", self.warnings))
         parts += self.body

@@ -34,6 +34,8 @@ class Note(Frozen):
     """Regular expressions over the normalized question: any of them means this page."""
     ask: str = ""
     """How people put it, for retrieval."""
+    examples: tuple[str, ...] = ()
+    """Whole questions that this page answers; others find it by being like one of them."""
     text: str
     en: str = ""
     causes: tuple[Cause, ...] = ()

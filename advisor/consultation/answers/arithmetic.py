@@ -10,6 +10,15 @@ _LITTLE = (
 _TROUBLE = r"почему|что делать|в ч[её]м дело|медлен|как ускорить|тормоз"
 
 
+EXAMPLES = (
+    "ttft # мс tpot # мс ответ # токенов сколько ждать",
+    "сколько одновременно при # rps и # секунд",
+    "# потоков ответ # секунд какой rps",
+    "# ток/с на юзера это достаточно",
+    "переведи tpot в токены в секунду",
+)
+
+
 def score(question: Question) -> float:
     frame = question.own
     if question.has(_TROUBLE) or frame.gpu_hour:

@@ -16,6 +16,13 @@ from advisor.consultation.writing import Draft
 from knowledge.objectives import default_objectives
 from knowledge.prediction.model import predict_many
 
+EXAMPLES = (
+    "какой batch size выбрать",
+    "какой max-num-seqs поставить для модели на карта",
+    "оптимальный размер батча",
+    "до какого батча decode memory bound",
+)
+
 
 def score(question: Question) -> float:
     if question.has(r"max[-_ ]num[-_ ](seqs|batched)|макс\w* батч"):

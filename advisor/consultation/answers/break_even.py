@@ -1,10 +1,32 @@
 """From which volume an own GPU beats an API, and when a tuning pays back."""
 
-from advisor.consultation.answers._common import ask, forecast
+from advisor.consultation.answers._common import (
+    ask,
+    assumptions,
+    cite_prediction,
+    devices,
+    forecast,
+    usual_gpu,
+)
 from advisor.consultation.calculators import money
+from advisor.consultation.calculators.capacity import Goals, best_point
+from advisor.consultation.calculators.memory import fewest
 from advisor.consultation.question import Question
 from advisor.consultation.setting import resolve
 from advisor.consultation.writing import Draft
+from knowledge.gpu_prices import typical_price
+from knowledge.objectives import default_objectives
+
+_THAN = r"дешевле|дороже|выгодн|чем|против|cheaper|than|сравн"
+
+EXAMPLES = (
+    "с какого объема своя карта выгоднее api",
+    "когда окупится своя карта против api",
+    "стоит ли уходить с openai на свое железо",
+    "за сколько окупится покупка карты против аренды",
+    "выгодно ли свое железо",
+    "сделай модель дешевле чем api за # за миллион",
+)
 
 
 def score(question: Question) -> float:
@@ -16,6 +38,8 @@ def score(question: Question) -> float:
     frame = question.frame
     if question.has(r"спот|spot"):
         return 0
+    if frame.per_million and question.has_model and not frame.gpu_hour and question.has(_THAN):
+        return 8.8
     if not asked:
         return (
             8.7 if frame.gpu_hour and len(frame.per_million) == 1 and not frame.tokens_per_s else 0
@@ -29,6 +53,9 @@ async def write(question: Question, draft: Draft) -> None:
     frame = question.frame
     if frame.hours and frame.shares and frame.gpu_hour:
         _tuning(question, draft)
+        return
+    if frame.per_million and question.has_model and not frame.gpu_hour:
+        _model_against(question, draft)
         return
     if not (frame.gpu_hour and frame.per_million):
         ask(
@@ -68,6 +95,50 @@ async def write(question: Question, draft: Draft) -> None:
         "Engineering time, idle hours and headroom are not counted.",
     )
     draft.cite(draft.say("цены — с ваших слов", "prices as you gave them"))
+
+
+def _model_against(question: Question, draft: Draft) -> None:
+    """The predicted price of an own deployment against the price of an API."""
+    setting = resolve(question.frame)
+    assert setting is not None
+    if setting.gpu is None:
+        setting = usual_gpu(setting, question, draft)
+    elif not question.frame.devices:
+        least = fewest(setting)
+        setting = setting.change(count=least[0] if least else 1)
+    point = best_point(setting, Goals(tpot_ms=default_objectives(setting.facts).band.tpot_ms.high))
+    price = typical_price(setting.card.stem)
+    if point is None or price is None or price.on_demand_usd_per_h is None:
+        draft.lead("Для сравнения нужны цена часа и карта, на которой модель держит нагрузку.")
+        return
+    hourly, api = price.on_demand_usd_per_h * setting.count, question.frame.per_million[0]
+    speed = point.seen.output_tokens_per_s
+    value, high, low = (money.per_million(hourly, s) for s in (speed.value, speed.low, speed.high))
+    volume = money.break_even_tokens_per_day(hourly, api.value)
+    draft.note_figure("per_million", value)
+    word = "дешевле" if value < api.value else "не дешевле"
+    draft.lead(
+        f"**По прогнозу {word}:** {setting.subject.title} в {setting.label} на"
+        f" {devices(draft, setting.card, setting.count)} при {point.streams} одновременных —"
+        f" около {draft.money(value)} за 1M выходных токенов (90 % интервал"
+        f" {draft.money(low)}–{draft.money(high)}) при полной загрузке, API —"
+        f" {draft.money(api.value, api.currency)}.",
+        f"Own: about {draft.money(value)} per 1M against {draft.money(api.value, api.currency)}.",
+    )
+    draft.work(
+        f"{draft.money(hourly)}/час / ({draft.num(speed.value, 0)} ток/с × 3600) × 10⁶ ="
+        f" {draft.money(value)}; безубыточность: 24 × {draft.money(hourly)} /"
+        f" {draft.money(api.value)} = {draft.num(volume / 1e6, 0)} млн токенов в сутки, то есть"
+        f" {draft.num(volume / 86400, 0)} ток/с круглосуточно"
+    )
+    draft.add(
+        "Дешевле делают: FP8 вместо 16 бит, больший batch, карта дешевле за ток/с, spot, загрузка"
+        " ближе к 100 %, меньшая модель для простых запросов. Вход API считает отдельно, а своя"
+        " карта тратит на него время: при длинном входе сравните и его."
+    )
+    draft.cite(price.describe(question.services.today))
+    assumptions(draft, setting, skip=("одновременных",))
+    cite_prediction(draft, point.seen)
 
 
 def _can(question: Question, speed: float, draft: Draft) -> None:

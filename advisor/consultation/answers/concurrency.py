@@ -8,8 +8,9 @@ from advisor.consultation.answers._common import (
     forecast,
     needs_model,
     offer_session,
+    usual_gpu,
 )
-from advisor.consultation.answers.fit import kv_line
+from advisor.consultation.answers.fit import by_memory, kv_line
 from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
@@ -18,7 +19,7 @@ from advisor.report.numbers import plural
 from knowledge.prediction import Prediction
 
 _MANY = (
-    r"(?<![а-я])(сколько|скольк\w+|max\w*|макс\w*|how"
+    r"сколько (выдерж|потян|держит|вытян|удерж)\w*|(?<![а-я])(сколько|скольк\w+|max\w*|макс\w*|how"
     r" many|какой|какое|предел)[^.?]{0,45}(одновремен|парал+ел|пользоват|юзер|запрос|"
     r"человек|сесси|батч|batch|concurren|диалог|стрим|поток|клиент|users|requests|влез)"
 )
@@ -28,6 +29,24 @@ _COUNT = (
     r"понадоб\w+\s+)*(карт|видеокарт|gpu|гпу|ускорит|видюх|сервер|нод|узл|h\d|a\d|l\d|b\d|"
     r"штук|rtx|\d0\d0)"
 )
+
+
+EXAMPLES = (
+    "сколько пользователей выдержит модель на карта",
+    "сколько одновременных запросов держит модель на # карта с контекстом #",
+    "сколько юзеров потянет карта с моделью",
+    "сколько диалогов поместится в память",
+    "сколько параллельных сессий",
+    "сколько чатов на # гб карте с моделью",
+    "max batch size for модель on карта",
+    "how many concurrent users can карта serve with модель",
+    "если уменьшить контекст с # до # сколько больше юзеров влезет",
+    "сколько карт нужно чтобы держать # параллельных сессий",
+    "сколько карта нужно под модель",
+)
+NEEDS = ("has_model",)
+COVERS = ("fit",)
+PART = True
 
 
 def score(question: Question) -> float:
@@ -41,13 +60,15 @@ def score(question: Question) -> float:
         return 0
     if question.has(r"литтл|little") or (question.frame.requests_per_s and question.frame.e2e_ms):
         return 0
-    if question.has(r"токен\w* в секунд|ток/с|tok/s"):
+    if question.has(r"токен\w*( в |/)с|ток/с|tok/s"):
         return 0
     return 8.5 if question.has_model and question.frame.gpus else 6.5 if question.has_model else 4.2
 
 
 async def write(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame, context=4096)
+    if setting is not None and setting.gpu is None:
+        setting = _place(question, setting, draft)
     if setting is None or setting.gpu is None:
         needs_model(draft)
         return
@@ -85,6 +106,14 @@ async def write(question: Question, draft: Draft) -> None:
             f" {few:.0f}–{many:.0f}): {setting.subject.title} in {setting.label} on {where}.",
         )
         _speed_then(full, streams, draft)
+    for other in question.frame.contexts[1:3]:
+        then = room(setting.change(context_tokens=other))
+        times = then.most / found.most if found.most else 0
+        draft.lead(
+            f"При контексте {draft.num(other, 0)} — **{then.most}**"
+            + (f", в {draft.num(times, 1)} раза больше." if times > 1 else "."),
+            f"At {other} tokens: **{then.most}**.",
+        )
     draft.work(
         f"({draft.gib(found.usable_bytes)} доступно − {draft.gib(found.weights_bytes)} веса −"
         f" {draft.gib(found.overhead_bytes)} движок) / {draft.gib(found.kv_held)} на запрос"
@@ -102,6 +131,18 @@ async def write(question: Question, draft: Draft) -> None:
     )
     cite_setting(draft, setting)
     offer_session(draft, question)
+
+
+def _place(question: Question, setting: Setting, draft: Draft) -> Setting:
+    """A card of the said size where only its memory was said; the usual card else."""
+    gigabytes = question.frame.gpu_memory_gb
+    gpu = by_memory(gigabytes) if gigabytes else None
+    if gpu is None:
+        return usual_gpu(setting, question, draft)
+    draft.assume(
+        f"карта на {gigabytes:g} ГБ — как {gpu.name}", f"a {gigabytes:g} GB card: {gpu.name}"
+    )
+    return setting.change(gpu=gpu)
 
 
 def _speed_then(full: Prediction, streams: int, draft: Draft) -> None:

@@ -19,7 +19,8 @@ from knowledge.devices import CatalogDevice
 from knowledge.gpu_prices import prices_for, typical_price
 
 _COST = (
-    r"сто[ия]т|стоим|цен[аыуе]|почем|поч[её]м|обойд|cost|price|дорог|расцен|тариф|аренд|сколько"
+    r"сто[ия]т(?! ли| бы| включ| брать| переход| использ)|стоим|цен[аыуе]|почем|поч[её]м|обойд|"
+    r"cost|price|дорог|расцен|тариф|аренд|сколько"
     r" денег|сколько (плат|выйдет)|в деньгах|себестоим|\$ ?за|how much"
 )
 _MILLION = r"милл|млн|million|1m\b|mtok|лям|за токен|per token|токенов"
@@ -29,8 +30,23 @@ _REDUCE = (
     r"(сниз|уменьш|сократ|сэконом|удешев|дешевле)[^.?]{0,30}"
     r"(стоим|цен|затрат|расход|инференс|счет|обслужив)|reduce[^.?]*cost|меньше платить"
 )
-_PERIOD = r"месяц|month|год|year|сутк|недел"
-_ASKED = r"сто[ия]т|цен|поч[её]м|cost|price|себестоим|обойд|how much"
+_PERIOD = r"месяц|month|(?<![а-я])год|year|сутк|недел"
+_ASKED = r"сто[ия]т(?! ли)|цен|поч[её]м|cost|price|себестоим|обойд|how much"
+
+
+EXAMPLES = (
+    "сколько стоит миллион токенов модели на карта",
+    "сколько в месяц выйдет держать модель на карта",
+    "сколько стоит аренда карта",
+    "сколько денег в год уйдет на # карта",
+    "почем обойдется ответ",
+    "цена за миллион токенов",
+    "стоимость одного ответа вход # выход #",
+    "сколько это стоит на юзера в месяц",
+    "how much does it cost per million tokens",
+    "сравни стоимость модели на # карта и на # карта",
+)
+PART = True
 
 
 def score(question: Question) -> float:
@@ -42,11 +58,21 @@ def score(question: Question) -> float:
     cases = (
         (question.has(r"окуп|выгодн|break.?even"), 5.0),
         (frame.gpu_hour and frame.tokens_per_s, 9.0),
+        (_one_answer(question), 9.1),
         (frame.gpu_hour and question.has(_PERIOD), 8.8),
+        (frame.gpus and question.has(_PERIOD), 8.8),
         (question.has(_MILLION) and question.has(_ASKED), 8.4),
         (frame.gpus and not question.has_model, 8.0),
     )
     return next((value for holds, value in cases if holds), 0.0)
+
+
+def _one_answer(question: Question) -> bool:
+    """The price of one request of a said length."""
+    asked = question.has(
+        r"(цен|стоим|сто[ия]т|cost|price)\w*[^.?]{0,15}(ответ|запрос|request|answer)"
+    )
+    return bool(asked and question.has_model and question.frame.output_tokens)
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -59,9 +85,10 @@ async def write(question: Question, draft: Draft) -> None:
     elif frame.gpu_hour and frame.tokens_per_s:
         _arithmetic(question, draft)
     elif (
-        question.has(r"месяц|month|год|year|сутк|недел")
+        question.has(_PERIOD)
         and (frame.gpu_hour or frame.gpus)
         and not frame.tokens_per_day
+        and not _one_answer(question)
     ):
         _rent(question, draft)
     elif question.has_model and frame.gpus:
@@ -142,7 +169,7 @@ def _rent(question: Question, draft: Draft) -> None:
             (7, 168.0)
             if question.has(r"недел")
             else (365, 8760.0)
-            if question.has(r"год|year")
+            if question.has(r"(?<![а-я])год|year")
             else (30, money.HOURS_PER_MONTH)
         )
     )
@@ -158,10 +185,30 @@ def _rent(question: Question, draft: Draft) -> None:
         f" {draft.money(total, sign)}",
         f"{count} × {draft.money(each, sign)}/h × {hours:.0f} h = {draft.money(total, sign)}",
     )
+    _each(question, total, sign, period, draft)
     if days == 30:
         draft.assume("месяц — 730 часов (24 × 365 / 12)", "a month is 730 hours")
     if said:
         draft.cite(draft.say("цена — с ваших слов", "the price as you gave it"))
+
+
+def _each(question: Question, total: float, sign: str, period: str, draft: Draft) -> None:
+    """The share of one user, where it is asked for."""
+    if not question.has(r"на (1 )?(юзера|пользовател|человек|клиент|сотрудник)|per user"):
+        return
+    setting = resolve(question.frame, context=4096)
+    streams = question.frame.concurrency
+    if streams is None and setting is not None and setting.gpu is not None:
+        streams = room(setting).most
+        draft.assume(
+            f"пользователей столько, сколько помещается в память: {streams}",
+            f"as many users as memory holds: {streams}",
+        )
+    if streams:
+        draft.lead(
+            f"На одного из {streams} — **{draft.money(total / streams, sign)}** за {period}.",
+            f"For each of {streams}: **{draft.money(total / streams, sign)}**.",
+        )
 
 
 def _forecast(question: Question, draft: Draft) -> None:
@@ -231,6 +278,15 @@ def _forecast(question: Question, draft: Draft) -> None:
         f"{setting.count} × {draft.money(each, sign)}/час / ({draft.num(speed.value, 0)} ток/с ×"
         f" 3600) × 10⁶ = {draft.money(value, sign)}"
     )
+    if _one_answer(question):
+        one = each * setting.count / 3600 / speed.value * setting.output_tokens
+        draft.note_figure("per_request", one)
+        draft.lead(
+            f"Один ответ (вход {draft.num(setting.input_tokens, 0)}, выход"
+            f" {draft.num(setting.output_tokens, 0)}) — около"
+            f" **{draft.num(one, 5)} {sign}**, тысяча — {draft.money(one * 1000, sign)}.",
+            f"One answer: about {one:.5f} {sign}; a thousand: {draft.money(one * 1000, sign)}.",
+        )
     draft.assume("загрузка 100 %: при меньшей цена растёт обратно пропорционально", "100 % load")
     assumptions(draft, setting)
     draft.cite(source)
@@ -284,9 +340,14 @@ def _prices(gpu: CatalogDevice, question: Question, draft: Draft) -> None:
 def _reduce(question: Question, draft: Draft) -> None:
     draft.lead(
         "**Цена токена = цена машины / (ток/с × загрузка)**, поэтому дешевле делают три вещи:"
-        " больше токенов с той же карты, выше загрузка, дешевле час."
+        " больше токенов с той же карты, выше загрузка, дешевле час.",
+        "**Price of a token = price of the machine / (tok/s × utilization)**: more tokens from the"
+        " same card, higher utilization, a cheaper hour.",
     )
     _notes.write("cost-reduction", draft)
     if question.has_model and question.frame.gpus:
         _forecast(question, draft)
-    draft.work("цена 1M токенов = цена в час / (ток/с × загрузка × 3600) × 10⁶")
+    draft.work(
+        "цена 1M токенов = цена в час / (ток/с × загрузка × 3600) × 10⁶",
+        "price of 1M tokens = price per hour / (tok/s × utilization × 3600) × 10⁶",
+    )

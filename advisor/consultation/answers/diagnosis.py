@@ -1,5 +1,7 @@
 """Something is slow or fails: likely causes, how to check each, what to do."""
 
+from math import ceil
+
 from advisor.consultation.answers import _notes
 from advisor.consultation.answers._common import (
     assumptions,
@@ -23,11 +25,15 @@ _TROUBLE = (
 )
 
 
+ANYWHERE = True
+
+
 def score(question: Question) -> float:
     note = _matching(question)
     if note is None:
         return 0
-    return 9.1 if question.has(_TROUBLE) else 6.3
+    likeness = question.near.get(f"note:{note.name}", 0.0)
+    return 9.1 if question.has(_TROUBLE) or likeness > _ALIKE else 6.3
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -37,6 +43,7 @@ async def write(question: Question, draft: Draft) -> None:
         f"**{note.title}.**" if draft.language == "ru" else f"**{note.title}.** (details below)"
     )
     _numbers(question, draft)
+    _fewer(question, draft)
     _notes.write(note.name, draft)
     draft.offer(
         "Если сервер уже работает, `advisor bench URL` измерит TTFT, TPOT и очередь, и станет"
@@ -45,8 +52,13 @@ async def write(question: Question, draft: Draft) -> None:
     )
 
 
+_PLANNED = 0.7
+_LIKE, _ALIKE, _SAME = 0.4, 0.5, 0.7
+"""Likeness to an example: enough with a word of trouble, enough without, beats any pattern."""
+
+
 def _matching(question: Question) -> Note | None:
-    """The page whose pattern is found; the longest match wins."""
+    """The page whose pattern is found, the longest match; else the one with the likest example."""
     best: tuple[int, Note] | None = None
     for note in _notes.playbook().values():
         if note.kind != "diagnosis":
@@ -55,7 +67,38 @@ def _matching(question: Question) -> Note | None:
             found = compiled(pattern).search(question.text)
             if found and (best is None or len(found[0]) > best[0]):
                 best = (len(found[0]), note)
-    return best[1] if best else None
+    pages = _notes.playbook()
+    near = [
+        (likeness, pages[name.removeprefix("note:")])
+        for name, likeness in question.near.items()
+        if name.startswith("note:") and pages[name.removeprefix("note:")].kind == "diagnosis"
+    ]
+    likest = max(near, key=lambda pair: pair[0], default=None)
+    if best and not (likest and likest[0] > _SAME):
+        return best[1]
+    needed = _LIKE if question.has(_TROUBLE) else _ALIKE
+    return likest[1] if likest and likest[0] >= needed else None
+
+
+def _fewer(question: Question, draft: Draft) -> None:
+    """Idle cards: how many would carry the same work."""
+    used, count = question.frame.utilization, question.frame.devices
+    if (
+        not used
+        or not count
+        or count < 2
+        or not question.has(r"уменьш|убрать|сократ|хватит|меньше")
+    ):
+        return
+    enough = max(1, ceil(count * used / _PLANNED))
+    draft.lead(
+        f"По средней загрузке хватило бы **{enough} из {count}** (расчёт: {count} ×"
+        f" {draft.num(used * 100, 0)} % / {draft.num(_PLANNED * 100, 0)} %), если и в пик"
+        f" загрузка не"
+        " выше и модель помещается в меньшее число карт: проверьте загрузку в пиковый час, очередь"
+        " и KV cache, а «утилизация» nvidia-smi — это доля времени, а не мощности.",
+        f"By the mean load **{enough} of {count}** would do, if the peak is no higher.",
+    )
 
 
 def _numbers(question: Question, draft: Draft) -> None:

@@ -6,6 +6,7 @@ from advisor.consultation.answers._common import (
     devices,
     needs_model,
     offer_session,
+    usual_gpu,
 )
 from advisor.consultation.calculators import formats
 from advisor.consultation.calculators.memory import (
@@ -20,6 +21,7 @@ from advisor.consultation.question import Question
 from advisor.consultation.setting import LABELS, Setting, resolve
 from advisor.consultation.writing import Draft
 from advisor.report.numbers import plural
+from knowledge.devices import CatalogDevice, catalog
 from knowledge.dtypes import bytes_per_element
 
 _VERB = (
@@ -30,9 +32,34 @@ _VERB = (
 _SIZE = (
     r"(сколько|какой|какая|объ?[её]м|how"
     r" much|нужно|сожр|скуша)[^.?]{0,40}(памят|vram|гигаб|гб\b|memory|вес[яи]т|весит|займ|"
-    r"занима)|сколько"
+    r"занима)|min\w* [^.?]{0,15}(memory|vram)|миним\w*[^.?]{0,20}(памят|vram)|сколько"
     r" (вес|займ|занима)|требовани\w* по памят"
 )
+
+
+EXAMPLES = (
+    "влезет ли модель на карту",
+    "хватит ли памяти карты для модели",
+    "поместится модель в int4 на # гб",
+    "потянет ли карта модель с контекстом # тыс",
+    "подойдет ли карта для модели",
+    "сколько памяти нужно модели в fp8",
+    "сколько видеопамяти съест модель с контекстом # и # пользователями",
+    "сколько памяти нужно для модели на # тыс контекста и # юзеров",
+    "минимум памяти gpu для модели",
+    "хочу запустить модель на # карта, реально",
+    "какие требования по памяти у модели",
+    "does модель fit on карта",
+    "is # gb enough for модель",
+    "how much vram does модель need",
+    "can i run модель on # x карта",
+    "min gpu memory for модель with # ctx",
+    "можно ли крутить модель на # x карта",
+    "модель без квантования поместится",
+)
+
+
+PART = True
 
 
 def score(question: Question) -> float:
@@ -51,7 +78,7 @@ def score(question: Question) -> float:
             return 7 if place else 5.5
         return 4.5 if question.has(r"^\W*(влез|помест|хват|войд|fits?)") else 2
     if question.has_model and place:
-        return 3
+        return 4.6
     return 2.5 if question.has_model and question.frame.weights else 0
 
 
@@ -74,9 +101,8 @@ async def write(question: Question, draft: Draft) -> None:
     found = room(setting)
     _verdict(question, setting, found, draft)
     _working(setting, found, draft)
-    if found.loads and not found.holds(setting.concurrency):
-        pass
     _what_helps(setting, found, draft)
+    _fewer(setting, found, draft)
     assumptions(draft, setting, skip=("выход",))
     draft.assume(
         f"движку отдано {round(setting.utilization * 100)} % памяти"
@@ -90,7 +116,8 @@ async def write(question: Question, draft: Draft) -> None:
 
 def _setting(question: Question, draft: Draft) -> Setting | None:
     setting = resolve(question.frame, context=4096)
-    if setting is not None and setting.gpu is None and question.frame.gpu_memory_gb:
+    named = question.own.unknown and not question.frame.gpus
+    if setting is not None and setting.gpu is None and question.frame.gpu_memory_gb and not named:
         gpu = by_memory(question.frame.gpu_memory_gb)
         if gpu:
             draft.assume(
@@ -98,6 +125,8 @@ def _setting(question: Question, draft: Draft) -> Setting | None:
                 f"a {question.frame.gpu_memory_gb:g} GB card: {gpu.name}",
             )
             setting = setting.change(gpu=gpu)
+    if setting is not None and setting.gpu is None and question.frame.gpu_count and not named:
+        setting = usual_gpu(setting, question, draft)
     if setting is not None and question.frame.gpus and not formats_ok(setting):
         setting = setting.change(weights="fp16") if setting.weights == "bf16" else setting
     return setting
@@ -107,10 +136,8 @@ def formats_ok(setting: Setting) -> bool:
     return setting.gpu is None or formats.how(setting.weights, setting.gpu) != "no"
 
 
-def by_memory(gigabytes: float):  # type: ignore[no-untyped-def]
+def by_memory(gigabytes: float) -> CatalogDevice | None:
     """The usual card with this much memory."""
-    from knowledge.devices import catalog
-
     near = [g for g in catalog("gpu") if abs(g.device.memory_bytes / 1e9 / gigabytes - 1) < 0.1]
     return max(near, key=lambda g: (g.weight, g.device.bandwidth_bytes_per_s), default=None)
 
@@ -283,6 +310,18 @@ def _what_helps(setting: Setting, found: Room, draft: Draft) -> None:
     )
 
 
+def _fewer(setting: Setting, found: Room, draft: Draft) -> None:
+    """When fewer devices would do."""
+    assert setting.gpu is not None
+    least = fewest(setting, setting.concurrency) if setting.count > 1 else None
+    if found.holds(setting.concurrency) and least and least[0] < setting.count:
+        draft.add(
+            f"По памяти хватило бы и {devices(draft, setting.gpu, least[0])} (помещается"
+            f" {least[1].most}); больше карт — больше одновременных запросов и ниже TPOT.",
+            f"By memory {least[0]} would do.",
+        )
+
+
 def _split(setting: Setting) -> str:
     layout = setting.layout
     return f"TP={layout.tp}" + (f", PP={layout.pp}" if layout.pp > 1 else "")
@@ -292,6 +331,10 @@ def bytes_of(scheme: str) -> float:
     from advisor.consultation.setting import DTYPES
 
     return bytes_per_element(DTYPES[scheme])
+
+
+_SHARED = 0.75
+"""What a machine with one memory for all gives its GPU at most."""
 
 
 def _size_only(question: Question, setting: Setting, draft: Draft) -> None:
@@ -310,6 +353,22 @@ def _size_only(question: Question, setting: Setting, draft: Draft) -> None:
         f" ({draft.num(weights / 1e9, 1)} GB); with KV cache and the engine about"
         f" {draft.gib(total)}.",
     )
+    said = question.frame.gpu_memory_gb
+    if said:
+        shared = bool(question.own.unknown)
+        usable = said * 1e9 * (_SHARED if shared else 0.92)
+        word = draft.say("хватит" if usable >= total else "не хватит", "")
+        draft.lead(
+            f"Из {said:g} ГБ занять можно около {draft.gib(usable)}"
+            f"{' (остальное — системе)' if shared else ''}: **{word}**"
+            + (
+                "."
+                if usable >= total
+                else f" в {setting.label}; веса в INT4 —"
+                f" {draft.gib(weights_bytes(setting.change(weights='int4')))}."
+            ),
+            f"Of {said:g} GB about {draft.gib(usable)} are usable.",
+        )
     others = [s for s in ("bf16", "fp8", "int4") if s != setting.weights]
     sizes = "; ".join(
         f"{LABELS[s]} — {draft.gib(weights_bytes(setting.change(weights=s)))}" for s in others

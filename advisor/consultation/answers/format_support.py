@@ -5,6 +5,17 @@ from advisor.consultation.calculators import formats
 from advisor.consultation.question import Question
 from advisor.consultation.writing import Draft
 
+EXAMPLES = (
+    "поддерживает ли карта fp8",
+    "можно ли fp8 на карта",
+    "есть ли int8 на карта",
+    "будет ли работать bf16 на карта",
+)
+NEEDS = (
+    "gpus",
+    "schemes",
+)
+
 
 def score(question: Question) -> float:
     frame = question.frame

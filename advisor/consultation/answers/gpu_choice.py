@@ -9,6 +9,7 @@ from advisor.consultation.answers._common import (
     offer_session,
 )
 from advisor.consultation.calculators import formats
+from advisor.consultation.calculators.capacity import Goals, sweep, whole_ms
 from advisor.consultation.calculators.choice import Option, options
 from advisor.consultation.calculators.memory import weights_bytes
 from advisor.consultation.question import Question
@@ -18,6 +19,8 @@ from advisor.report.numbers import plural
 from knowledge.devices import catalog
 from knowledge.objectives import default_objectives
 
+_TROUBLE = r"почему|сейчас|у нас (ttft|tpot)|медлен|тормоз|сколько (ждать|времени)|нормальн"
+_BUY = r"что (купить|взять|брать)|какой сервер|какие сервера|что нужно купить|what to buy"
 _ASK = (
     r"(как\w+|что|кот\w+|на"
     r" ч[её]м|which|what)[^.?]{0,40}(gpu|гпу|карт|желез|видюх|видеокарт|ускорител|"
@@ -29,28 +32,55 @@ _ASK = (
 )
 
 
+EXAMPLES = (
+    "какую карту выбрать для модели",
+    "на чем запускать модель",
+    "какое железо нужно для модели",
+    "что купить для модели",
+    "самая дешевая карта под модель",
+    "посоветуй сервер для модели на # пользователей",
+    "бюджет # в месяц какую карту взять",
+    "бюджет # долларов сколько пользователей потянем",
+    "what gpu do i need for # users",
+    "which gpu for модель",
+    "хочу ответ за # секунды какое железо",
+    "подбери конфигурацию",
+)
+PART = True
+
+
+_HOW_MANY = r"сколько[^.?]{0,25}(пользоват|юзер|человек|запрос|клиент)|how many"
+_THRIFTY = (
+    r"дешев|недорог|бюджет|эконом|денег|дома|домашн|игров|локальн|видюх|видеокарт|cheap|budget|"
+    r"\$|доллар|руб"
+)
+_PATIENCE_MS = 1000.0
+"""A first token that a chat user still waits for."""
+
+
 def score(question: Question) -> float:
-    if question.has(r"какую (точност|квант)|команд|флаг|какой (батч|batch)"):
+    frame, own, model = question.frame, question.own, question.has_model
+    if question.has(r"какую (точност|квант)|квантизац|команд|флаг|настройк|какой (батч|batch)"):
         return 0
-    if not question.has(_ASK):
-        return (
-            2.5
-            if question.has_model
-            and (question.frame.gpu_hour or question.frame.ttft_ms)
-            and not question.frame.gpus
-            else 0
-        )
-    if len(question.frame.gpus) >= 2:
-        return 5
-    if question.frame.gpus and not question.has(r"посовет|подбер|варианты|что взять"):
-        return 3
-    if question.frame.schemes and not question.has_model:
-        return 2
-    return 8 if question.has_model else 6
+    goal = own.ttft_ms or own.tpot_ms or own.e2e_ms or own.user_tokens_per_s
+    asked, placed = question.has(_ASK), bool(frame.gpus)
+    advice = question.has(r"посовет|подбер|варианты|что взять")
+    cases = (
+        (model and own.budget_month and not placed, 8.8),
+        (question.has(_BUY) and not placed, 8.0 if model else 6.2),
+        (model and goal and not placed and not question.has(_TROUBLE), 7.4),
+        (not asked and model and (frame.gpu_hour or frame.ttft_ms) and not placed, 2.5),
+        (not asked, 0.0),
+        (len(frame.gpus) >= 2, 5.0),
+        (placed and not advice, 3.0),
+        (frame.schemes and not model, 2.0),
+        (model, 8.0),
+    )
+    return next((value for holds, value in cases if holds), 6.0)
 
 
 async def write(question: Question, draft: Draft) -> None:
-    setting = resolve(question.frame)
+    setting = resolve(question.frame) or _example(question, draft)
     if setting is None:
         ask(
             draft,
@@ -62,12 +92,19 @@ async def write(question: Question, draft: Draft) -> None:
         return
     frame = question.frame
     goals = default_objectives(setting.facts)
-    ttft = frame.ttft_ms or 200.0
+    e2e = frame.e2e_ms
+    strict = 200.0 if not (frame.ttft_ms or e2e) else None
+    ttft = frame.ttft_ms or (None if e2e else _PATIENCE_MS)
     tpot = frame.tpot_ms or (
-        1000 / frame.user_tokens_per_s if frame.user_tokens_per_s else goals.band.tpot_ms.high
+        1000 / frame.user_tokens_per_s
+        if frame.user_tokens_per_s
+        else (None if e2e else goals.band.tpot_ms.high)
     )
-    schemes = frame.schemes or _schemes(setting)
-    every = options(setting, schemes=schemes, ttft_ms=ttft, tpot_ms=tpot)
+    thrifty = question.has(_THRIFTY)
+    schemes = frame.schemes or _schemes(setting, thrifty=thrifty)
+    every = options(
+        setting, schemes=schemes, ttft_ms=ttft, tpot_ms=tpot, e2e_ms=e2e, thrifty=thrifty
+    )
     budget = frame.gpu_hour.value if frame.gpu_hour and frame.gpu_hour.currency == "$" else None
     if budget is None and frame.budget_month and frame.budget_month.currency == "$":
         budget = frame.budget_month.value / 730
@@ -83,21 +120,113 @@ async def write(question: Question, draft: Draft) -> None:
         _nothing(setting, every, budget, draft)
         return
     _table(question, setting, found, (ttft, tpot), budget, draft)
-    if not frame.ttft_ms:
-        draft.assume("цель TTFT p95 ≤ 200 мс (по умолчанию)", "goal TTFT p95 ≤ 200 ms (default)")
-    if not frame.tpot_ms and not frame.user_tokens_per_s:
+    if strict:
+        _strict(found, strict, tpot, draft)
+    if budget and question.has(_HOW_MANY):
+        _crowd(found, Goals(ttft, tpot, e2e), draft)
+    if e2e:
+        _whole_answer(found[0], e2e, draft)
+    elif not frame.ttft_ms:
+        draft.assume(
+            f"цель TTFT ≤ {draft.ms(_PATIENCE_MS)}: столько ждут в чате; строже — дороже",
+            f"goal TTFT ≤ {_PATIENCE_MS:g} ms",
+        )
+    if tpot and not frame.tpot_ms and not frame.user_tokens_per_s:
         draft.assume(
             f"цель TPOT ≤ {tpot:g} мс (обычная для такого размера)",
             f"goal TPOT ≤ {tpot:g} ms (usual for the size)",
         )
     assumptions(draft, setting, skip=("веса", "одна "))
     cite_model(draft, setting.subject.known)
-    offer_session(draft, question, slo=f" --slo ttft_p95={ttft:g}ms" if frame.ttft_ms else "")
+    slo = f" --slo ttft_p95={frame.ttft_ms:g}ms" if frame.ttft_ms else ""
+    offer_session(draft, question, slo=slo)
 
 
-def _schemes(setting: Setting) -> tuple[str, ...]:
+def _example(question: Question, draft: Draft) -> Setting | None:
+    """Users or money were said but no model: a usual one is taken, and said so."""
+    frame = question.frame
+    if not (frame.people or frame.concurrency or frame.budget_month or frame.purchase):
+        return None
+    stem = "qwen3-14b" if (frame.concurrency or frame.people or 99) <= 10 else "qwen3-32b"
+    setting = resolve(frame.replace(models=(stem,)))
+    assert setting is not None
+    draft.assume(
+        f"модель не названа: для примера {setting.subject.title}; назовите свою — пересчитаю",
+        f"no model was named: {setting.subject.title} as an example",
+    )
+    if frame.purchase:
+        draft.warn(
+            "Цен на покупку в каталоге нет, только аренда: бюджет покупки сверьте с магазином"
+            " сами.",
+            "The catalog has rental prices only.",
+        )
+    return setting
+
+
+def _strict(found: list[Option], ttft: float, tpot: float | None, draft: Draft) -> None:
+    """What the usual goal of a fast first token costs, where nobody named one."""
+    goals = Goals(ttft, tpot)
+    fast = [
+        option
+        for option in found
+        if option.per_hour is not None
+        and goals.hold(option.prediction, option.setting.output_tokens)
+    ]
+    if not fast or fast[0] is found[0]:
+        return
+    best = min(fast, key=lambda option: option.per_hour or 0.0)
+    draft.add(
+        f"Чтобы первый токен приходил за {draft.ms(ttft)} (обычная цель для чата), по прогнозу"
+        f" нужно {best.setting.count} × {best.gpu.name} в {best.setting.label},"
+        f" {draft.money(best.per_hour or 0.0)}/час.",
+        f"For TTFT ≤ {ttft:g} ms: {best.setting.count} × {best.gpu.name} in {best.setting.label}.",
+    )
+
+
+def _crowd(found: list[Option], goals: Goals, draft: Draft) -> None:
+    """How many users the best deployment of a budget serves at once."""
+    points = []
+    for option in _shown(found):
+        holding = [
+            point
+            for point in sweep(option.setting)
+            if goals.hold(point.seen, point.setting.output_tokens)
+        ]
+        if holding:
+            points.append((max(point.streams for point in holding), option))
+    if not points:
+        return
+    streams, best = max(points, key=lambda pair: pair[0])
+    draft.note_figure("streams", streams)
+    draft.lead(
+        f"Больше всего пользователей в этот бюджет держит {best.setting.count} × {best.gpu.name} в"
+        f" {best.setting.label}: **около {streams} одновременных запросов** в пределах цели"
+        " (прогноз); зарегистрированных пользователей может быть в 10–20 раз больше, потому что"
+        " одновременно спрашивают немногие.",
+        f"The most users: {best.setting.count} × {best.gpu.name}, about {streams} at once.",
+    )
+
+
+def _whole_answer(option: Option, e2e: float, draft: Draft) -> None:
+    seen, output = option.prediction, option.setting.output_tokens
+    total = whole_ms(seen, output)
+    draft.add(
+        f"Весь ответ из {output} токенов: **{draft.ms(total)}** по прогнозу при цели"
+        f" {draft.ms(e2e)}.",
+        f"The whole answer of {output} tokens: {total:.0f} ms.",
+    )
+    draft.work(
+        f"E2E = TTFT + TPOT × (токенов − 1) = {draft.num(seen.ttft_ms.value, 0)} +"
+        f" {draft.num(seen.tpot_ms.value, 1)} × {output - 1} = {draft.ms(total)}"
+    )
+
+
+def _schemes(setting: Setting, *, thrifty: bool) -> tuple[str, ...]:
+    """4 bits cost quality: they are offered to who asks for the cheapest."""
     base = setting.weights
-    return tuple(dict.fromkeys([base, "fp8", "int4"])) if base in ("bf16", "fp16") else (base,)
+    if base not in ("bf16", "fp16"):
+        return (base,)
+    return (base, "fp8", "int4") if thrifty else (base, "fp8")
 
 
 def _nothing(setting: Setting, every: list[Option], budget: float | None, draft: Draft) -> None:
@@ -131,7 +260,7 @@ def _table(
     question: Question,
     setting: Setting,
     found: list[Option],
-    goals: tuple[float, float],
+    goals: tuple[float | None, float | None],
     budget: float | None,
     draft: Draft,
 ) -> None:
@@ -144,19 +273,21 @@ def _table(
         ""
         if best.meets
         else (
-            f" Цели TTFT ≤ {draft.ms(goals[0])} и TPOT ≤ {draft.ms(goals[1])} по прогнозу не"
-            f" выполняет ни один вариант{' в бюджете' if budget else ''}; показан самый дешёвый,"
-            " остальные — в таблице."
+            f" Цели{_named(goals, draft)} по прогнозу не выполняет ни один"
+            f" вариант{' в бюджете' if budget else ''}; показан самый дешёвый, остальные — в"
+            " таблице."
         )
     )
     hourly = "" if best.per_hour is None else f", {draft.money(best.per_hour)}/hour"
+    if meets:
+        draft.lead(f"**Цель не выполняется.**{meets}", "**No option meets the goals.**")
     draft.lead(
         f"**{best.setting.count} × {best.gpu.name}, веса в {best.setting.label}**{price} — самый"
         f" дешёвый вариант для {setting.subject.title}, который держит"
         f" {plural(setting.concurrency, 'запрос', 'запроса', 'запросов')} одновременно: TTFT"
         f" {draft.interval(speed.ttft_ms, 'мс', 'ms')}, TPOT"
         f" {draft.interval(speed.tpot_ms, 'мс', 'ms')} ({speed.speed_provenance.russian}, 90 %"
-        f" интервал).{meets}",
+        " интервал).",
         f"**{best.setting.count} × {best.gpu.name}, weights in"
         f" {best.setting.label}**{hourly}:"
         f" TTFT {draft.interval(speed.ttft_ms, 'мс', 'ms')}, TPOT"
@@ -189,6 +320,15 @@ def _table(
                     " провайдера."
                 )
     cite_prediction(draft, speed)
+
+
+def _named(goals: tuple[float | None, float | None], draft: Draft) -> str:
+    named = [
+        f"{name} ≤ {draft.ms(goal)}"
+        for name, goal in zip(("TTFT", "TPOT"), goals, strict=True)
+        if goal is not None
+    ]
+    return " " + " и ".join(named) if named else ""
 
 
 def _shown(found: list[Option]) -> list[Option]:

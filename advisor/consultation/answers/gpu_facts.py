@@ -1,13 +1,25 @@
 """What a GPU is, and two of them side by side."""
 
 from advisor.consultation.answers._common import assumptions, cite_gpu, cite_prediction, forecast
-from advisor.consultation.calculators import formats
-from advisor.consultation.calculators.memory import room
+from advisor.consultation.calculators import formats, money
+from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
-from advisor.consultation.setting import resolve
+from advisor.consultation.setting import Setting, resolve
 from advisor.consultation.writing import Draft
 from knowledge.devices import CatalogDevice
 from knowledge.gpu_prices import typical_price
+
+EXAMPLES = (
+    "карта или карта",
+    "карта против карта",
+    "сравни карта и карта",
+    "насколько карта быстрее карта",
+    "есть ли смысл брать карта вместо карта",
+    "характеристики карта",
+    "какая пропускная способность памяти у карта",
+    "карта vs карта",
+)
+NEEDS = ("gpus",)
 
 
 def score(question: Question) -> float:
@@ -56,6 +68,7 @@ async def write(question: Question, draft: Draft) -> None:
         f"Decode is bound by memory bandwidth: **{names[fast.stem]}** is about **{ratio:.2f}×**"
         f" faster than {names[slow.stem]} (predicted by the roofline, not measured).",
     )
+    _prefill(first, second, (n1, n2), draft)
     if question.has_model:
         _with_model(question, draft, (n1, n2))
     draft.add(_table(gpus[:4], question, draft))
@@ -68,15 +81,44 @@ async def write(question: Question, draft: Draft) -> None:
         cite_gpu(draft, gpu)
 
 
+def _prefill(
+    first: CatalogDevice, second: CatalogDevice, counts: tuple[int, int], draft: Draft
+) -> None:
+    """Prefill and large batches follow the arithmetic, in the best format of each."""
+    rates = []
+    for gpu, count in zip((first, second), counts, strict=True):
+        rate = max(gpu.device.flops_per_s.get(name, 0.0) for name in ("bfloat16", "float16"))
+        rates.append(rate * count)
+    if not all(rates):
+        return
+    fast, slow, ratio = (
+        (first, second, rates[0] / rates[1])
+        if rates[0] >= rates[1]
+        else (second, first, rates[1] / rates[0])
+    )
+    draft.lead(
+        f"Prefill и большой batch держат вычисления: там **{fast.name}** быстрее {slow.name} в"
+        f" {draft.num(ratio, 2)} раза по пику в 16 битах (прогноз по roofline).",
+        f"Prefill follows compute: {fast.name} is {ratio:.2f}× faster (predicted by the roofline).",
+    )
+
+
 def _times(count: int, gpu: CatalogDevice) -> str:
     return gpu.name if count == 1 else f"{count} × {gpu.name}"
 
 
 def _with_model(question: Question, draft: Draft, counts: tuple[int, int]) -> None:
-    for gpu, count in zip(question.gpus[:2], counts, strict=False):
+    said = question.frame.gpu_counts
+    for index, gpu in enumerate(question.gpus[:2]):
+        count = counts[index]
         setting = resolve(question.frame.replace(gpus=(gpu.stem,), gpu_counts=(count,)))
         if setting is None:
             return
+        least = fewest(setting, setting.concurrency)
+        if least and least[0] > count and not (index < len(said) and said[index]):
+            count = least[0]
+            setting = setting.change(count=count)
+            draft.assume(f"{gpu.name}: сколько карт, не сказано; взято наименьшее, {count}")
         if formats.how(setting.weights, gpu) == "no":
             setting = setting.change(weights="fp16")
         found = room(setting)
@@ -93,8 +135,30 @@ def _with_model(question: Question, draft: Draft, counts: tuple[int, int]) -> No
             f" в памяти {found.most}; TTFT {draft.interval(seen.ttft_ms, 'мс', 'ms')}, TPOT"
             f" {draft.interval(seen.tpot_ms, 'мс', 'ms')} ({seen.speed_provenance.russian})."
         )
+        _per_million(question, setting, draft)
         cite_prediction(draft, seen)
         assumptions(draft, setting, skip=("одна ",))
+
+
+def _per_million(question: Question, setting: Setting, draft: Draft) -> None:
+    """The price of tokens under load, where money is asked about."""
+    if not question.has(r"сто[ия]|цен|выгодн|дешев|деньг|cost|price|миллион|млн"):
+        return
+    assert setting.gpu is not None
+    price = typical_price(setting.gpu.stem)
+    if price is None or price.on_demand_usd_per_h is None:
+        return
+    streams = question.frame.concurrency or max(1, min(32, room(setting).most))
+    speed = forecast(question, setting.change(concurrency=streams)).output_tokens_per_s
+    hourly = price.on_demand_usd_per_h * setting.count
+    value = money.per_million(hourly, speed.value)
+    draft.lead(
+        f"{_times(setting.count, setting.gpu)}: около **{draft.money(value)} за 1M выходных"
+        f" токенов** при {streams} одновременных ({draft.money(hourly)}/час,"
+        f" {draft.interval(speed, 'ток/с', 'tok/s')}, прогноз, загрузка 100 %).",
+        f"{_times(setting.count, setting.gpu)}: about {draft.money(value)} per 1M output tokens.",
+    )
+    draft.cite(price.describe(question.services.today))
 
 
 def _table(gpus: list[CatalogDevice], question: Question, draft: Draft) -> str:

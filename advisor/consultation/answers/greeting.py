@@ -3,6 +3,15 @@
 from advisor.consultation.question import Question
 from advisor.consultation.writing import Draft
 
+EXAMPLES = (
+    "привет что умеешь",
+    "что ты умеешь",
+    "чем ты можешь помочь",
+    "какие вопросы можно задавать",
+    "кто ты",
+    "what can you do",
+)
+
 
 def score(question: Question) -> float:
     if question.has(

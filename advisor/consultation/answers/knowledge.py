@@ -29,22 +29,38 @@ _METRICS = {"throughput": "throughput", "ttft": "TTFT", "tpot": "TPOT", "latency
 _RISKS = {"none": "нет", "low": "низкий", "medium": "средний", "high": "высокий"}
 
 
+_LIKE, _SAME = 0.5, 0.75
+"""Likeness to an example: enough, and enough to come before a page that the question names."""
+
+
+ANYWHERE = True
+
+
 def score(question: Question) -> float:
+    if question.own.unknown and not question.has(r"что так|what is|объясни"):
+        return 0
+    like = _likest(question)
+    if like:
+        return (
+            6.0 + 4.0 * (like[1] - 0.4) - (3.0 if question.frame.gpus and question.has_model else 0)
+        )
     if not retrieval.in_domain(question.text):
         return 0
-    hits = retrieval.search(question.text, 1)
+    hits = retrieval.search(question.topic, 1)
     if not hits:
         return 0
     base = 6.4 if question.has(_ASK) else 4.1 if hits[0].exact else 2.4
     if hits[0].exact and question.has(_ASK):
         base = 7.4
-    if question.own.unknown and not question.has(r"что так|what is|объясни"):
-        return 0
     return base - (2.5 if question.has_model and question.frame.gpus else 0)
 
 
 async def write(question: Question, draft: Draft) -> None:
-    hits = retrieval.search(question.text, 3)
+    hits = retrieval.search(question.topic, 3)
+    like = _likest(question)
+    if like and (like[1] >= _SAME or not (hits and hits[0].exact)):
+        note = retrieval.Hit("note", like[0], 100.0, exact=True)
+        hits = (note, *[hit for hit in hits if hit.name != like[0]][:1])
     if not hits:
         draft.lead(
             "Об этом в базе знаний ничего нет, а выдумывать не буду.",
@@ -64,6 +80,18 @@ async def write(question: Question, draft: Draft) -> None:
         "Whether it helps on your model and load, a measured session shows: `advisor optimize"
         " MODEL`.",
     )
+
+
+def _likest(question: Question) -> tuple[str, float] | None:
+    """The page of terms and choices with an example like the question."""
+    pages = _notes.playbook()
+    near = [
+        (name.removeprefix("note:"), likeness)
+        for name, likeness in question.near.items()
+        if name.startswith("note:") and pages[name.removeprefix("note:")].kind != "diagnosis"
+    ]
+    name, likeness = max(near, key=lambda pair: pair[1], default=("", 0.0))
+    return (name, likeness) if likeness >= _LIKE else None
 
 
 def _brief(hit: retrieval.Hit, cards: dict[str, TechniqueCard], draft: Draft) -> None:

@@ -12,6 +12,15 @@ _KV = r"(?<![a-zа-я])(kv|кв)(?![a-zа-я])|кэш ключ|кеш ключ"
 _HALF = r"fp-?8|int-?8|8.?бит|квант|переве|держа|хран"
 
 
+EXAMPLES = (
+    "сколько занимает kv cache модели",
+    "размер kv кэша на токен",
+    "сколько памяти под кеш при # запросах по #",
+    "сколько kv кэша сэкономит fp8",
+    "how big is the kv cache",
+)
+
+
 def score(question: Question) -> float:
     plain = question.has(r"(?<![а-я])к[эе]ша?(?![а-я])") and question.has_model
     plain = bool(plain and (question.own.context_tokens or question.own.input_tokens))
@@ -21,7 +30,7 @@ def score(question: Question) -> float:
         return 0
     if question.has_model and question.has(
         r"сколько|размер|занима|весит|вес|отъе|size|per token|how (much|big)|во"
-        r" сколько|почему|объ?[её]м|на токен|посчита|скуша|нужно"
+        r" сколько|почему|объ?[её]м|эконом|на токен|посчита|скуша|нужно"
     ):
         return 9
     if question.has(_HALF) and question.has(
@@ -66,6 +75,13 @@ async def write(question: Question, draft: Draft) -> None:
             f" {setting.context_tokens} tokens"
         )
     draft.lead(lead + ".", lead_en + ".")
+    if setting.kv == "bf16" and question.has(_HALF):
+        draft.lead(
+            f"В FP8 — **{draft.gib(total / 2)}**: экономия **{draft.gib(total / 2)}**, вдвое"
+            " (расчёт: 1 байт на элемент вместо 2), и в ту же память входит вдвое больше токенов."
+            " Включается `--kv-cache-dtype fp8`; качество проверьте на своих данных.",
+            f"In FP8: **{draft.gib(total / 2)}**, half of it.",
+        )
     kv_line(setting, per_token, per_sequence, draft)
     if len(question.models) > 1:
         _compare(question, setting, per_token, draft)

@@ -9,6 +9,15 @@ from advisor.consultation.writing import Draft
 from advisor.report.numbers import plural
 from knowledge.known_models import known_architectures
 
+EXAMPLES = (
+    "какую самую большую модель запущу на карта",
+    "какая модель влезет в # гб",
+    "какую модель посоветуешь для карта",
+    "что можно запустить на карта",
+    "у меня карта какую модель взять",
+    "what is the largest model for карта",
+)
+
 
 def score(question: Question) -> float:
     asked = question.has(

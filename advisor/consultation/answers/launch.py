@@ -3,8 +3,10 @@
 from advisor.consultation.answers._common import (
     ask,
     assumptions,
+    cite_prediction,
     cite_setting,
     devices,
+    forecast,
     offer_session,
     usual_gpu,
 )
@@ -14,6 +16,25 @@ from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
 from advisor.consultation.writing import Draft
 
+EXAMPLES = (
+    "дай команду запуска vllm для модели",
+    "как запустить модель на карта",
+    "какие параметры запуска для модели на карта",
+    "порекомендуй настройки vllm для модели",
+    "посоветуй флаги vllm",
+    "дай docker compose для vllm с моделью",
+    "настрой vllm под rag вход # выход #",
+    "please recommend vllm flags for модель",
+    "how to serve модель",
+    "как поднять модель на # x карта",
+    "оптимальная конфигурация vllm для модели",
+)
+COVERS = ("fit",)
+PART = True
+
+
+ANYWHERE = True
+
 
 def score(question: Question) -> float:
     if question.has(
@@ -21,12 +42,23 @@ def score(question: Question) -> float:
         r" запуска|докер|docker|vllm serve|конфиг\w* (для|vllm|sglang)|флаги"
     ):
         return 8.9 if question.has_model else 5
+    if question.has(_SETTINGS):
+        return 8.9 if question.has_model else 0
     if question.has(
         r"(как\w*|how (?:do|can|should) (?:i|we)|how to) (правильно |лучше |мне"
         r" )?(запуст|старт|подня|развер|deploy|serve|launch|run|запуска|настро)"
     ):
         return 8.3 if question.has_model else 4
     return 4.4 if question.has_model and question.has(r"^(запусти|подними|разверни)") else 0
+
+
+_SETTINGS = (
+    r"(порекоменд\w*|посовет\w*|подбер\w*|какие|каки[ем] (лучше|оптимальн\w+)|лучшие|оптимальн\w+|"
+    r"recommend|best|optimal|suggest)[^.?]{0,30}"
+    r"(настройк|параметр\w* (vllm|запуска|сервера|движка)|флаг|конфиг|settings|flags|config)|"
+    r"^\W*(настрой|сконфигурируй|оптимальн\w+ конфиг)"
+)
+"""Settings are asked for: the command, and why each of them."""
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -61,6 +93,7 @@ async def write(question: Question, draft: Draft) -> None:
         setting = setting.change(count=more[0]) if more else setting.change(weights="int4")
         found = room(setting)
     draft.add("```bash\n" + command(setting, question, found.most) + "\n```")
+    _expected(question, setting, draft)
     _notes_of(setting, draft)
     assumptions(draft, setting, skip=("одновременных",))
     cite_setting(draft, setting)
@@ -69,13 +102,55 @@ async def write(question: Question, draft: Draft) -> None:
     )
 
 
-def command(setting: Setting, question: Question, most: int) -> str:
-    """The command of the engine that was asked for; vLLM else."""
-    hub = setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ"
+def _expected(question: Question, setting: Setting, draft: Draft) -> None:
+    """Why these settings, and what speed to expect, where lengths or a load were said."""
+    frame = question.frame
+    if not room(setting).loads or not (frame.input_tokens or question.has(_SETTINGS)):
+        return
+    reasons = [
+        f"`--max-model-len` {_context(setting, question)} — вход и выход вместе; больше нужного не"
+        " ставьте: длинный предел отнимает место под KV cache у одного худшего запроса",
+        "`--max-num-seqs` — столько запросов держит память; меньше, если TPOT выше SLO",
+    ]
+    if setting.layout.tp > 1:
+        reasons.append(
+            f"`--tensor-parallel-size {setting.layout.tp}` — карты делят веса и KV cache;"
+            " если копия помещается на одну карту и важен throughput, лучше реплики"
+        )
+    if setting.input_tokens >= 4 * setting.output_tokens:
+        reasons.append(
+            "вход намного длиннее выхода (RAG, анализ): предел — prefill и TTFT; prefix caching"
+            " включён по умолчанию, неизменную часть ставьте первой; `--max-num-batched-tokens`"
+            " 8192 и больше ускорит TTFT, меньше (2048) выровняет ITL; FP8, где он есть, ускорит"
+            " prefill"
+        )
+    streams = frame.concurrency or min(8, room(setting).most)
+    seen = forecast(question, setting.change(concurrency=streams))
+    if draft.language == "ru":
+        draft.add("\n".join(["**Почему так**", "", *(f"- {reason}" for reason in reasons)]))
+    draft.add(
+        f"При {streams} одновременных ожидается ({seen.speed_provenance.russian}, 90 % интервал)"
+        f" TTFT {draft.interval(seen.ttft_ms, 'мс', 'ms')}, TPOT"
+        f" {draft.interval(seen.tpot_ms, 'мс', 'ms')}.",
+        f"At {streams} concurrent expect TTFT {draft.interval(seen.ttft_ms, 'мс', 'ms')}, TPOT"
+        f" {draft.interval(seen.tpot_ms, 'мс', 'ms')}"
+        f" ({draft.provenance(seen.speed_provenance)}).",
+    )
+    cite_prediction(draft, seen)
+
+
+def _context(setting: Setting, question: Question) -> int:
+    """The limit of a request's length: as said, or a usual one."""
     asked = question.frame.context_tokens or (
         setting.input_tokens + setting.output_tokens if question.frame.input_tokens else None
     )
-    context = asked or min(8192, setting.facts.max_position)
+    return asked or min(8192, setting.facts.max_position)
+
+
+def command(setting: Setting, question: Question, most: int) -> str:
+    """The command of the engine that was asked for; vLLM else."""
+    hub = setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ"
+    context = _context(setting, question)
     if setting.engine == "sglang":
         return _lines(
             "python -m sglang.launch_server",
@@ -114,9 +189,38 @@ def command(setting: Setting, question: Question, most: int) -> str:
         flags.append("--dtype float16")
     if setting.kv in ("fp8", "int8"):
         flags.append("--kv-cache-dtype fp8")
-    if question.frame.concurrency:
-        flags.append(f"--max-num-seqs {min(question.frame.concurrency, max(1, most))}")
+    streams = question.frame.concurrency or (256 if question.has(_SETTINGS) else None)
+    if streams:
+        flags.append(f"--max-num-seqs {min(streams, max(1, most))}")
+    if question.has(r"compose"):
+        return _compose(flags)
+    if question.has(r"docker|докер"):
+        head = (
+            "docker run --gpus all --ipc=host -p 127.0.0.1:8000:8000"
+            " -v ~/.cache/huggingface:/root/.cache/huggingface vllm/vllm-openai:latest --model"
+        )
+        return _lines(head, flags)
     return _lines("vllm serve", [*flags, "--host 127.0.0.1", "--port 8000"])
+
+
+def _compose(flags: list[str]) -> str:
+    """The same flags as a compose service."""
+    lines = [
+        "services:",
+        "  vllm:",
+        "    image: vllm/vllm-openai:latest  # закрепите версию",
+        "    ipc: host",
+        '    ports: ["127.0.0.1:8000:8000"]',
+        '    volumes: ["~/.cache/huggingface:/root/.cache/huggingface"]',
+        "    command: >-",
+        f"      --model {flags[0]}",
+        *(f"      {flag}" for flag in flags[1:]),
+        "    deploy:",
+        "      resources:",
+        "        reservations:",
+        "          devices: [{driver: nvidia, count: all, capabilities: [gpu]}]",
+    ]
+    return "\n".join(lines)
 
 
 def _lines(head: str, flags: list[str]) -> str:

@@ -14,6 +14,18 @@ _WORDS = (
 )
 
 
+EXAMPLES = (
+    "какой tensor parallel выбрать",
+    "tp или pp на # картах",
+    "как разложить модель по # картам",
+    "как выбрать число реплик и tp на ноде",
+    "expert parallel или tensor parallel для moe",
+    "как раскидать модель на несколько gpu",
+    "нужен ли nvlink",
+    "how to split модель over # gpus",
+)
+
+
 def score(question: Question) -> float:
     asked = question.has(_WORDS)
     if not asked:

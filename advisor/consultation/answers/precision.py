@@ -13,8 +13,10 @@ from advisor.consultation.calculators.memory import room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import LABELS, Setting, resolve
 from advisor.consultation.writing import Draft
+from knowledge.prediction import Prediction
 from knowledge.prediction.model import predict_many
 
+_ADVICE = r"(посовет|порекоменд|подскаж|какую|какое|какой|выбрать|взять)\w*[^.?]{0,15}квант"
 _ASK = (
     r"как(ую|ой|ое|ая) (точност|формат|квант|разрядн|precision|dtype)|точност\w*"
     r" (выбр|взять|лучше)|чем квантовать|во что квантов|в ч[её]м (держать|запускать|гонять)|which"
@@ -23,8 +25,20 @@ _ASK = (
 _OR = r"\bили\b|\bor\b|\bvs\b|против|лучше|сравн"
 
 
+EXAMPLES = (
+    "какую точность выбрать",
+    "fp8 или int4 для модели",
+    "в чем держать веса",
+    "какую квантизацию взять для карта",
+    "что быстрее fp8 или bf16",
+    "стоит ли переходить с fp16 на fp8",
+    "посоветуй квантование",
+    "which quantization should i use",
+)
+
+
 def score(question: Question) -> float:
-    if question.has(_ASK):
+    if question.has(_ASK) or question.has(_ADVICE):
         return 8.6
     two = len(question.frame.schemes) >= 2 and question.has(_OR)
     if two and not question.has(r"awq|gptq"):
@@ -79,6 +93,8 @@ async def write(question: Question, draft: Draft) -> None:
             f" {_reason(pick, gpu.native('fp8'), gpu.name)}",
             f"For {setting.subject.title} on {where} take **{LABELS[pick]}**.",
         )
+    if len(question.frame.schemes) > 1 and len(holds) > 1:
+        _ratio([s for s, _ in holds], dict(zip([s for s, _ in tried], speeds, strict=True)), draft)
     draft.add(
         "\n".join(
             [
@@ -105,6 +121,20 @@ async def write(question: Question, draft: Draft) -> None:
     assumptions(draft, setting, skip=("веса",))
     cite_setting(draft, setting)
     offer_session(draft, question)
+
+
+def _ratio(schemes: list[str], speeds: dict[str, Prediction], draft: Draft) -> None:
+    """How much faster the fastest of the compared formats is expected to be."""
+    ordered = sorted(schemes, key=lambda scheme: speeds[scheme].tpot_ms.value)
+    fast, slow = ordered[0], ordered[-1]
+    decode = speeds[slow].tpot_ms.value / speeds[fast].tpot_ms.value
+    prefill = speeds[slow].ttft_ms.value / speeds[fast].ttft_ms.value
+    draft.lead(
+        f"По прогнозу {LABELS[fast]} быстрее, чем {LABELS[slow]}: TPOT в {draft.num(decode, 2)}"
+        f" раза"
+        f" ниже, TTFT — в {draft.num(prefill, 2)} раза; интервалы в таблице.",
+        f"Predicted: {LABELS[fast]} decodes {decode:.2f} times as fast as {LABELS[slow]}.",
+    )
 
 
 def _pick(holds: list[tuple[str, Setting]]) -> str | None:

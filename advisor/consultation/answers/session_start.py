@@ -10,6 +10,13 @@ _START = (
 )
 
 
+EXAMPLES = (
+    "запусти замер модели",
+    "запусти оптимизацию модели",
+    "start a benchmark session",
+)
+
+
 def score(question: Question) -> float:
     return (
         9.6

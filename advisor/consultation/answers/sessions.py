@@ -3,6 +3,12 @@
 from advisor.consultation.question import Question
 from advisor.consultation.writing import Draft
 
+EXAMPLES = (
+    "какие сессии уже были",
+    "как там мой прогон",
+    "чем закончилась последняя сессия",
+)
+
 
 def score(question: Question) -> float:
     if question.has(

@@ -11,16 +11,23 @@ from advisor.consultation.answers._common import (
     usual_gpu,
 )
 from advisor.consultation.calculators import speed
+from advisor.consultation.calculators.capacity import sweep
 from advisor.consultation.calculators.memory import room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
 from advisor.consultation.writing import Draft
+from knowledge.prediction import Prediction
 
 _FAST = (
-    r"ttft|tpot|ток/с|токен\w* (в|за)"
-    r" секунд|tok/s|tps|скорост|быстр|latency|задержк|латентн|сколько"
+    r"ttft|tpot|ток/с|токен\w*( в |/| за )с"
+    r"|tok/s|tps|скорост|быстр|latency|задержк|латентн|сколько"
     r" времени|throughput|пропускную|производительн|"
     r"prefill|префил|первый токен|мс\b|отклик|через сколько|долго ли|how fast|успе(ет|ва)"
+)
+_MEASURED = (
+    r"это (нормальн|много|мало|плохо|хорошо|ок)|нормальн\w* ли|мало ли|много ли|получаем|"
+    r"получается|"
+    r"у нас сейчас|сейчас у нас|выда[её]т всего|is (it|this|that) (normal|ok|bad)"
 )
 _LIMIT = (
     r"теор\w+|предел\w*|минимум|минимальн\w+|roofline|рулай?н|потолок|ограничен|упира\w+|bound\b|узкое"
@@ -28,23 +35,39 @@ _LIMIT = (
 )
 
 
+EXAMPLES = (
+    "сколько токенов в секунду даст модель на карта",
+    "какой tpot будет у модели на карта",
+    "какая задержка первого токена у модели",
+    "как быстро будет отвечать модель на карта",
+    "какая скорость генерации модели",
+    "сколько ток/с на процессоре",
+    "сколько времени займет ответ",
+    "какие у меня будут ttft и tpot",
+    "how fast is модель on карта",
+    "what latency to expect",
+    "скорость на одного пользователя если # пользователей",
+    "мы получаем # ток/с на модель это мало",
+    "# мс это нормально для модели на карта",
+)
+PART = True
+
+
 def score(question: Question) -> float:
-    if question.has(r"рассчит.*e2e|если ttft"):
-        return 0
-    limit = question.has(_LIMIT)
-    if not (limit or question.has(_FAST)):
-        return 0
-    if question.has_model and question.frame.gpus:
-        if len(question.frame.gpus) > 1:
-            return 5
-        return (
-            8.4
-            if limit and question.has(r"tpot|скорост|генерац|decode|ток|ограничен|упира")
-            else 7.2
-        )
-    if question.has(r"будет ли быстро|быстро ли"):
-        return 5.5
-    return 5 if question.has_model else 2.2
+    limit, model = question.has(_LIMIT), question.has_model
+    placed = model and bool(question.frame.gpus)
+    bound = limit and question.has(r"tpot|скорост|генерац|decode|ток|ограничен|упира")
+    judged = question.has(r"нормальн|мало|много|плохо|normal")
+    cases = (
+        (question.has(r"рассчит.*e2e|если ttft"), 0.0),
+        (not limit and not question.has(_FAST), 0.0),
+        (placed and question.has(_MEASURED), 9.2 if judged else 8.0),
+        (placed and len(question.frame.gpus) > 1, 5.0),
+        (placed, 8.4 if bound else 7.2),
+        (question.has(r"будет ли быстро|быстро ли"), 5.5),
+        (model, 5.0),
+    )
+    return next((value for holds, value in cases if holds), 2.2)
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -118,6 +141,10 @@ def _forecast(question: Question, setting: Setting, draft: Draft) -> None:
         f" {draft.interval(seen.output_tokens_per_s, 'ток/с', 'tok/s')} in total.",
     )
     frame = question.frame
+    if question.has(_MEASURED):
+        _judge(question, setting, seen, draft)
+        cite_prediction(draft, seen)
+        return
     for name, asked, got in (
         ("TTFT", frame.ttft_ms, seen.ttft_ms),
         ("TPOT", frame.tpot_ms, seen.tpot_ms),
@@ -134,6 +161,55 @@ def _forecast(question: Question, setting: Setting, draft: Draft) -> None:
             )
             draft.add(f"{name} ≤ {draft.ms(asked)}: **{word}**.")
     cite_prediction(draft, seen)
+
+
+def _judge(question: Question, setting: Setting, seen: Prediction, draft: Draft) -> None:
+    """A figure that somebody measured against what is expected."""
+    frame = question.frame
+    for name, said, figure in (
+        ("TTFT", frame.ttft_ms, seen.ttft_ms),
+        ("TPOT", frame.tpot_ms, seen.tpot_ms),
+    ):
+        if said:
+            word = (
+                "**ненормально много**, выше верха интервала: ищите очередь, холодный старт, прокси"
+                " или лишнюю работу CPU"
+                if said > figure.high
+                else "**в ожидаемых пределах**"
+                if said >= figure.low
+                else "**лучше прогноза**"
+            )
+            draft.add(
+                f"Ваш {name} {draft.ms(said)}: {word}.",
+                f"Your {name} {draft.ms(said)} against {draft.interval(figure, 'мс', 'ms')}.",
+            )
+    if frame.tokens_per_s:
+        _judge_total(frame.tokens_per_s, setting, draft)
+
+
+def _judge_total(got: float, setting: Setting, draft: Draft) -> None:
+    """Tokens per second of the whole against what the deployment can give at its best."""
+    points = sweep(setting)
+    if not points:
+        return
+    best = max(points, key=lambda point: point.seen.output_tokens_per_s.value)
+    most = best.seen.output_tokens_per_s
+    like = next((p.streams for p in points if p.seen.output_tokens_per_s.value >= got), None)
+    share = got / most.value
+    word = "мало" if share < 0.5 else "близко к пределу" if share > 0.8 else "средне"
+    draft.lead(
+        f"**{draft.num(got, 0)} ток/с — это {word}**: около {draft.num(share * 100, 0)} % от того,"
+        f" что даёт полная загрузка ({draft.interval(most, 'ток/с', 'tok/s')} при"
+        f" {best.streams} одновременных, прогноз)"
+        + (f"; столько ожидается уже при {like} одновременных." if like else "."),
+        f"**{got:g} tok/s** is about {share:.0%} of {draft.interval(most, 'ток/с', 'tok/s')}.",
+    )
+    draft.add(
+        "Общая скорость растёт с числом одновременных запросов: при малом batch карта"
+        " недогружена, и"
+        " поднимает её нагрузка, а не настройки. Если запросов и так много, смотрите очередь, KV"
+        " cache и preemption."
+    )
 
 
 def _formulas(setting: Setting, least: speed.Floor, draft: Draft) -> None:

@@ -5,6 +5,13 @@ from advisor.consultation.calculators import money
 from advisor.consultation.question import Question
 from advisor.consultation.writing import Draft
 
+EXAMPLES = (
+    "выгодны ли spot инстансы",
+    "спот дешевле на # % прерывают раз в # часов",
+    "какая экономия от spot",
+    "прерываемые машины для инференса",
+)
+
 
 def score(question: Question) -> float:
     return (

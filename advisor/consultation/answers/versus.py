@@ -12,10 +12,21 @@ from knowledge.cards import load_cards
 from knowledge.patterns import compiled
 from knowledge.support import known_engines
 
+EXAMPLES = (
+    "vllm или sglang",
+    "что быстрее vllm или tensorrt-llm",
+    "awq или gptq",
+    "vllm против tgi",
+    "чем отличается vllm от llama.cpp",
+)
+
+
+ANYWHERE = True
+
 
 def score(question: Question) -> float:
     if _note(question):
-        return 8.8
+        return 7.6 if question.frame.gpus and "int8" in question.frame.schemes else 8.8
     if len(question.frame.engines) >= 2 and question.has(
         r"или|vs|против|лучше|быстрее|сравн|отлич|а не|or\b|than"
     ):
@@ -29,6 +40,10 @@ async def write(question: Question, draft: Draft) -> None:
         note = _notes.playbook()[name]
         draft.lead(f"**{note.title}.**")
         _notes.write(name, draft)
+    elif question.frame.engines:
+        note = _notes.playbook()["engines"]
+        draft.lead(f"**{note.title}.**", f"**{note.en}**")
+        _notes.write("engines", draft)
     _fit(question, draft)
     for engine in question.frame.engines[:3]:
         record = known_engines().get(engine)
@@ -84,9 +99,12 @@ def _fit(question: Question, draft: Draft) -> None:
 def _note(question: Question) -> str | None:
     if question.has(r"команд|флаг"):
         return None
-    for note in _notes.playbook().values():
-        if note.kind == "choice" and any(
-            compiled(pattern).search(question.text) for pattern in note.match
-        ):
-            return note.name
-    return None
+    found = [
+        (len(match[0]), note.name)
+        for note in _notes.playbook().values()
+        if note.kind == "choice"
+        for pattern in note.match
+        for match in [compiled(pattern).search(question.text)]
+        if match
+    ]
+    return max(found)[1] if found else None

@@ -20,6 +20,15 @@ from knowledge.gpu_prices import typical_price
 _PEAK = 3.0
 
 
+EXAMPLES = (
+    "сколько токенов в секунду нужно на # токенов в сутки",
+    "хватит ли карта на # млн токенов в день",
+    "# запросов в день какая нужна скорость",
+)
+COVERS = ("speed", "cost", "capacity")
+PART = True
+
+
 def score(question: Question) -> float:
     frame = question.frame
     if question.own.tokens_per_day or question.own.requests_per_day:

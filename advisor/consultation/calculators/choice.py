@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.consultation.calculators import formats
+from advisor.consultation.calculators.capacity import Goals
 from advisor.consultation.calculators.memory import Room, fewest, room
 from advisor.consultation.setting import Setting
 from knowledge.devices import CatalogDevice, catalog
@@ -28,6 +29,10 @@ _SERVERS = (
     "mi300x",
     "rtx-pro-6000",
 )
+
+
+_CONSUMER = ("rtx-3090", "rtx-4090", "rtx-5090")
+"""Cheap by the hour, without NVLink, and barred from data centers by NVIDIA's licence."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,18 @@ def options(
     schemes: Sequence[str],
     ttft_ms: float | None = None,
     tpot_ms: float | None = None,
+    e2e_ms: float | None = None,
+    thrifty: bool = True,
     most_devices: int = 8,
 ) -> list[Option]:
-    """Deployments that hold the concurrency; those that meet the SLOs first, then by price."""
+    """Deployments that hold the concurrency; those that meet the SLOs first, then by price.
+
+    Without `thrifty`, only cards for servers.
+    """
     asked = [
         found
         for gpu in catalog("gpu")
-        if gpu.stem in _SERVERS
+        if gpu.stem in _SERVERS and (thrifty or gpu.stem not in _CONSUMER)
         for scheme in schemes
         for found in _holding(setting.change(gpu=gpu, weights=scheme), most_devices)
     ]
@@ -78,9 +88,7 @@ def options(
     best: dict[tuple[str, str], Option] = {}
     for (tried, memory), speed in zip(asked, seen, strict=True):
         assert tried.gpu is not None
-        meets = (ttft_ms is None or speed.ttft_ms.value <= ttft_ms) and (
-            tpot_ms is None or speed.tpot_ms.value <= tpot_ms
-        )
+        meets = Goals(ttft_ms, tpot_ms, e2e_ms).hold(speed, tried.output_tokens)
         option = Option(tried, memory, speed, typical_price(tried.gpu.stem), meets)
         key = (tried.gpu.stem, tried.weights)
         if key not in best or (meets and not best[key].meets):

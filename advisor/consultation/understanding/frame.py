@@ -41,6 +41,8 @@ class Frame(Frozen):
     nodes: int | None = None
     nvlink: bool | None = None
     gpu_memory_gb: float | None = None
+    ram_gb: float | None = None
+    """Memory of the host, never of a card."""
     unknown: tuple[UnknownName, ...] = ()
 
     weights: Scheme | None = None
@@ -55,9 +57,15 @@ class Frame(Frozen):
     pp: int | None = None
 
     context_tokens: int | None = None
+    contexts: tuple[int, ...] = ()
+    """All context lengths of the question, for «с 32к до 8к»."""
     input_tokens: int | None = None
+    prefix_tokens: int | None = None
+    """A beginning that requests share: the system prompt, a document."""
     output_tokens: int | None = None
     concurrency: int | None = None
+    people: int | None = None
+    """Staff that uses the service, few of them at any moment."""
     requests_per_s: float | None = None
     tokens_per_s: float | None = None
     """Measured or asked for, of the whole deployment."""
@@ -65,6 +73,10 @@ class Frame(Frozen):
     """Of one user."""
     tokens_per_day: float | None = None
     requests_per_day: float | None = None
+    tokens_total: float | None = None
+    """A job's size: «50 млн токенов за ночь»."""
+    documents: float | None = None
+    """A job's size in documents or requests without a period."""
 
     ttft_ms: float | None = None
     tpot_ms: float | None = None
@@ -72,11 +84,16 @@ class Frame(Frozen):
     hours: float | None = None
     """A duration in hours with no other role: the tuning, the mean time between interruptions."""
     minutes: float | None = None
+    years: float | None = None
+    gbit_per_s: float | None = None
 
     gpu_hour: Money | None = None
     per_million: tuple[Money, ...] = ()
     """Prices per 1M tokens, in the order of the question."""
     budget_month: Money | None = None
+    purchase: Money | None = None
+    """A price that is paid once."""
+    kwh: Money | None = None
     shares: tuple[float, ...] = ()
     """Percentages as shares of one, in the order of the question."""
     utilization: float | None = None
@@ -86,6 +103,23 @@ class Frame(Frozen):
         """How many accelerators, where it was said."""
         named = self.gpu_counts[0] if self.gpu_counts else None
         return named or self.gpu_count
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Requests per second that must be served, from whatever period was said."""
+        if self.requests_per_s:
+            return self.requests_per_s
+        return self.requests_per_day / 86400 if self.requests_per_day else None
+
+    @property
+    def job(self) -> float | None:
+        """The size of a job without a period, in whatever it was said."""
+        return self.tokens_total or self.documents
+
+    @property
+    def purchase_or_power(self) -> bool:
+        """Whether money was said that is not rent."""
+        return self.purchase is not None or self.kwh is not None
 
     def said(self) -> dict[str, object]:
         """Only what somebody said."""
@@ -97,7 +131,10 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("weights", "schemes", "methods"),
     ("ttft_ms", "tpot_ms", "e2e_ms"),
 )
-_PER_QUESTION = {"shares", "hours", "minutes", "unknown", "nvlink", "utilization"}
+_PER_QUESTION = {
+    "shares", "hours", "minutes", "years", "unknown", "nvlink", "utilization", "purchase", "kwh",
+    "tokens_total", "documents", "gbit_per_s", "contexts",
+}  # fmt: skip
 
 
 def inherit(new: Frame, old: Frame) -> tuple[Frame, tuple[str, ...]]:

@@ -49,7 +49,7 @@ Values = dict[str, Any]
 def read(reader: Reader) -> Values:
     """Fields of the frame; what was understood is hidden in the reader."""
     values: Values = {}
-    for step in (_slashes, _money, _speeds, _volumes, _shares, _durations, _workers, _lengths):
+    for step in _STEPS:
         step(reader, values)
     return values
 
@@ -92,7 +92,17 @@ def _money(reader: Reader, values: Values) -> None:
 
 
 def _place(money: Money, tail: str, before: str, after: str, values: Values) -> None:
-    if compiled(_HOUR).search(tail) or compiled(r" за (?:карту|gpu|штуку) в час").match(after):
+    if compiled(r"\s*(?:за|/|per)?\s*(?:1\s*)?(?:квт|kwh)").match(after):
+        role = "kwh"
+    elif (
+        money.value >= 500
+        and compiled(r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase").search(
+            before + after
+        )
+        and not compiled(rf"{_HOUR}|{_MONTH}").search(tail)
+    ):
+        role = "purchase"
+    elif compiled(_HOUR).search(tail) or compiled(r" за (?:карту|gpu|штуку) в час").match(after):
         role = "hour"
     elif compiled(_MONTH).search(tail):
         role = "month"
@@ -108,7 +118,9 @@ def _place(money: Money, tail: str, before: str, after: str, values: Values) -> 
         role = "hour"
     else:
         role = "million" if money.value < 1 and money.currency == "$" else "hour"
-    if role == "hour":
+    if role in ("kwh", "purchase"):
+        values[role] = money
+    elif role == "hour":
         values.setdefault("gpu_hour", money)
     elif role == "month":
         values.setdefault("budget_month", money)
@@ -127,7 +139,7 @@ def _speeds(reader: Reader, values: Values) -> None:
     for found in reader.take(per_second, mult=True):
         near = found.before[-25:] + found.after[:32]
         alone = re.search(
-            r"на (?:1 )?(?:пользоват|поток|юзер|человек|запрос|стрим)|per"
+            r"(?:на|для) (?:1 )?(?:пользоват|поток|юзер|человек|запрос|стрим)|per"
             r" (?:user|stream|request)|каждо",
             near,
         )
@@ -138,10 +150,12 @@ def _speeds(reader: Reader, values: Values) -> None:
         values["requests_per_s"] = found.value
 
 
+_MINUTE = r"минут\w*|мин|min\w*"
+_ITEMS = r"(?:запрос\w*|request\w*|reqs?|обращени\w*|сообщени\w*|диалог\w*|документ\w*|вопрос\w*)"
 _PERIODS = (
     (r"сут\w*|день|дня|дн\b|ежедневн\w*|day|daily|24 ?ч", 1.0),
     (r"час|ч|hour|h", 24.0),
-    (r"минут\w*|мин|min\w*", 1440.0),
+    (_MINUTE, 1440.0),
     (r"мес\w*|month", 1 / 30),
     (r"недел\w*|week", 1 / 7),
 )
@@ -153,13 +167,49 @@ def _volumes(reader: Reader, values: Values) -> None:
         for found in reader.take(rf"{NUM}{MULT}\s*{TOKENS}{period}", mult=True):
             values["tokens_per_day"] = found.value * per_day
         for found in reader.take(
-            rf"{NUM}{MULT}\s*(?:запрос\w*|request\w*|обращени\w*|сообщени\w*|диалог\w*|документ\w*){period}",
+            rf"{NUM}{MULT}\s*{_ITEMS}{period}",
             mult=True,
         ):
-            values["requests_per_day"] = found.value * per_day
+            if words == _MINUTE:
+                values["requests_per_s"] = found.value / 60
+            else:
+                values["requests_per_day"] = found.value * per_day
+        people = rf"{NUM}{MULT}\s*(?:пользовател\w*|юзер\w*|человек|клиент\w*|users?){period}"
+        for found in reader.take(people, mult=True):
+            each = reader.first(rf"(?:по|кажд\w+|each)[^·.?!\d]{{0,12}}?(\d+)\s*{_ITEMS}")
+            values["requests_per_day"] = found.value * per_day * (each.value if each else 1)
         ahead = rf"(?:{PER}|^|\s)(?:{words})(?![a-zа-я])[^·.?!,]{{0,20}}?\s{NUM}{MULT}\s*{TOKENS}"
         for found in reader.take(ahead, mult=True):
             values["tokens_per_day"] = found.value * per_day
+    _job(reader, values)
+
+
+def _job(reader: Reader, values: Values) -> None:
+    """A job of a known size without a period: «50 млн токенов за ночь», «миллион документов»."""
+    large = rf"{NUM}\s*(млн\.?|миллион\w*|млрд\.?|миллиард\w*|лям\w*|mln|million|billion|bn)"
+    if "tokens_per_day" not in values and not _priced(reader.text):
+        for found in reader.pick(rf"{large}\s*{TOKENS}", lambda f: f.value > 0, mult=True):
+            values["tokens_total"] = found.value
+    for found in reader.pick(
+        rf"{NUM}{MULT}\s*(?:документ\w*|текст\w*|стат(?:ей|ьи)|отзыв\w*|документов|docs|documents)",
+        lambda f: f.value >= 100,
+        mult=True,
+    ):
+        values["documents"] = found.value
+    for found in reader.pick(
+        rf"{large}\s*(?:запрос\w*|requests?)", lambda f: f.value >= 0.1, mult=True
+    ):
+        values.setdefault("documents", found.value)
+    for found in reader.take(rf"{NUM}\s*(?:гбит\w*|гигабит\w*|gbit\w*|gbps)"):
+        values["gbit_per_s"] = found.value
+    for found in reader.take(rf"{NUM}\s*(?:год(?:а|ов)?|лет|years?)(?![a-zа-я])"):
+        values["years"] = found.value
+
+
+def _priced(text: str) -> bool:
+    return bool(
+        compiled(r"сто[ия]|цен|cost|price|почем|руб|\$|себестоим|обойд|дешев|дорож").search(text)
+    )
 
 
 def _shares(reader: Reader, values: Values) -> None:
@@ -175,7 +225,7 @@ def _shares(reader: Reader, values: Values) -> None:
 
 def _durations(reader: Reader, values: Values) -> None:
     bare = (
-        rf"(?:ttft|tpot|itl)\s*(?:=|:|около|is|of|~|в)?\s*(\d+(?:[.,]\d+)?)(?![\w.,%]|"
+        rf"(?:ttft|tpot|itl)\s*(?:=|:|около|is|of|~|в)?\s*(\d+(?:[.,]\d+)?)(?![\w%]|[.,]\d|"
         rf"\s*{_DURATION})"
     )
     for match in list(compiled(bare).finditer(reader.text)):
@@ -228,6 +278,23 @@ def _role(found: Found) -> str | None:
     return max(wide)[1] if wide else None
 
 
+def _counts_streams(found: Found) -> bool:
+    """A whole number of users, and no «на 1 юзера», which says per what, not how many."""
+    whole = found.value >= 1 and found.value == int(found.value)
+    return whole and not (
+        found.value == 1 and compiled(r"(?:на|per|каждо\w+)\s*$").search(found.before)
+    )
+
+
+def _people(reader: Reader, values: Values) -> None:
+    """A staff is no concurrency: most of them are silent at any moment."""
+    staff = r"(?:сотрудник\w*|работник\w*|студент\w*|employees?|staff)(?![a-zа-я])"
+    if compiled(r"одновременн|параллельн|concurrent|сразу").search(reader.text):
+        return
+    for found in reader.pick(rf"{NUM}{MULT}\s*{staff}", lambda f: f.value >= 50, mult=True):
+        values["people"] = round(found.value)
+
+
 def _workers(reader: Reader, values: Values) -> None:
     names = (
         r"(?:batch(?:"
@@ -236,10 +303,8 @@ def _workers(reader: Reader, values: Values) -> None:
     )
     for found in reader.take(names):
         values["concurrency"] = round(found.value)
-    for found in reader.pick(
-        rf"{NUM}{MULT}\s*{_WORKERS}", lambda f: f.value >= 1 and f.value == int(f.value), mult=True
-    ):
-        values.setdefault("concurrency", round(found.value))
+    for found in reader.pick(rf"{NUM}{MULT}\s*{_WORKERS}", _counts_streams, mult=True):
+        values["concurrency"] = max(round(found.value), values.get("concurrency", 0))
     for found in reader.pick(
         rf"{NUM}\s*(?:одновременн\w*|параллельн\w*|concurrent\w*)", lambda f: f.value >= 1
     ):
@@ -253,6 +318,24 @@ def _workers(reader: Reader, values: Values) -> None:
             values["concurrency"] = 1
 
 
+_PREFIX = (
+    r"(?:системн\w+ промпт\w*|system prompts?|префикс\w*|prefix\w*|общ\w+ (?:част|промпт|начал)\w*)"
+)
+
+
+def _prefix(reader: Reader, values: Values) -> None:
+    """«системный промпт 2000 токенов», «промптов по 3к»: a shared beginning."""
+    number = rf"(?:\s*(?:по|в|на|из|около|=|of|:))?\s*(\d+(?:[.,]\d+)?)\s*(к|k|тыс\w*)?\s*{TOKENS}?"
+    for pattern in (
+        rf"{_PREFIX}{number}",
+        rf"(\d+(?:[.,]\d+)?)\s*(к|k|тыс\w*)?\s*{TOKENS}?\s*{_PREFIX}",
+    ):
+        for match in list(compiled(pattern).finditer(reader.text)):
+            value = float(match[1].replace(",", ".")) * (scale(match[2]) if match[2] else 1)
+            values["prefix_tokens"] = token_count(value, match[2])
+            reader.hide(*match.span())
+
+
 def _lengths(reader: Reader, values: Values) -> None:
     length = (
         rf"{NUM}(?:\s*(к|k|тыс\.?|тысяч\w*|млн\.?|"
@@ -262,44 +345,60 @@ def _lengths(reader: Reader, values: Values) -> None:
         raw, multiplier = float(match[1].replace(",", ".")), match[2]
         before = reader.text[max(0, match.start() - 28) : match.start()]
         after = reader.text[match.end() : match.end() + 24]
-        role = _length_role(before, after, bool(multiplier or match["unit"]))
-        if role is None:
+        found = _length_role(before, after, bool(multiplier or match["unit"]))
+        if found is None:
             continue
+        role, word = found
         value = raw * scale(multiplier) if multiplier else raw
         tokens = token_count(value, multiplier)
-        priced = tokens == 1_000_000 and compiled(r"сто[ия]|цен|cost|price|почем|руб|\$").search(
-            reader.text
-        )
+        priced = tokens == 1_000_000 and _priced(reader.text)
         if tokens > 1 and not priced and (role not in values or role == "context_tokens"):
             values[role] = max(tokens, values.get(role, 0))
+            if role == "context_tokens":
+                values["contexts"] = (*values.get("contexts", ()), tokens)
             reader.hide(*match.span())
+            _spend(reader, word, match.start(), match.end())
 
 
-_IN = r"(?:промпт\w*|prompt\w*|вход\w*|input|in\b|запрос\w* длин\w*|префилл?\w*|prefill)"
+def _spend(reader: Reader, word: str, start: int, end: int) -> None:
+    """A word that gave one number its role gives it to no other: "in 1k out 500"."""
+    if not word or compiled(_CONTEXT).match(word):
+        return
+    ahead = reader.text.find(word, end, end + 24)
+    behind = reader.text.rfind(word, max(0, start - 40), start)
+    near = [at for at in (behind, ahead) if at >= 0]
+    if near:
+        at = min(near, key=lambda at: at - end if at >= end else start - at - len(word))
+        reader.hide(at, at + len(word))
+
+
+_IN = r"(?:промпт\w*|prompt\w*|вопрос\w*|вход\w*|input|in\b|запрос\w* длин\w*|префилл?\w*|prefill)"
 _OUT = r"(?:выход\w*|output|out\b|ответ\w*|генер\w*|на выходе|completion|generat\w*)"
 _CONTEXT = r"(?:контекст\w*|context\w*|окн\w*|длин\w*|max[-_]model[-_]len|истори\w*|seq\w* len\w*)"
 
 
-def _length_role(before: str, after: str, marked: bool) -> str | None:
-    """Which length a bare number is: the nearest word decides, «32к» alone is a context."""
-    near_before = re.split(r"[;·,.]\s", before)[-1]
-    ahead = re.split(r"[;·,.]\s", after)[0][:20]
+def _length_role(before: str, after: str, marked: bool) -> tuple[str, str] | None:
+    """Which length a bare number is, and the word that says so: the nearest one decides."""
+    near = re.split(r"[;·,.]\s|\sи\s|\sand\s", before)[-1]
+    ahead = re.split(r"[;·,.]\s|\sи\s|\sand\s", after)[0][:20]
     roles = (("context_tokens", _CONTEXT), ("output_tokens", _OUT), ("input_tokens", _IN))
-    behind = [
-        (m.end(), name) for name, words in roles for m in compiled(words).finditer(near_before)
-    ]
-    front = [
-        (m.start(), name) for name, words in roles for m in [compiled(words).search(ahead)] if m
-    ]
-    if (
-        front
-        and marked
-        and min(front)[0] <= 12
-        and not (behind and max(behind)[0] >= len(near_before) - 2)
-    ):
-        return min(front)[1]
-    if behind and (marked or len(near_before) - max(behind)[0] <= 12):
-        return max(behind)[1]
-    if front and min(front)[0] <= 3:
-        return min(front)[1]
-    return "context_tokens" if marked else None
+    limit = 28 if marked else 12
+    found: list[tuple[float, str, str]] = []
+    for name, words in roles:
+        for match in compiled(words).finditer(near):
+            distance = len(near) - match.end()
+            if distance <= limit:
+                found.append((distance, name, match[0]))
+        front = compiled(words).search(ahead)
+        if front and front.start() <= (12 if marked else 3):
+            found.append((front.start() + 1.5, name, front[0]))
+    if found:
+        _, name, word = min(found)
+        return name, word
+    return ("context_tokens", "") if marked else None
+
+
+_STEPS = (
+    _slashes, _money, _speeds, _volumes, _shares, _durations, _people, _workers, _prefix, _lengths,
+)  # fmt: skip
+"""In this order: what one understood is hidden from the next."""

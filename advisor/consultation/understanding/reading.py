@@ -32,6 +32,10 @@ _BARE_CARD = (
     r"(?<![\w.,-])((?:10[5-8]0|16[56]0|20[678]0|30[5-9]0|40[5-9]0|50[5-9]0)(?:\s?ti|"
     r" super)?)(?![\w.,-]|\s*(?:ток|tok|мс|ms|запр|req|к\b|\$|руб))"
 )
+_APPLE = (
+    r"(?<![\w-])((?:mac\w*|мак\w*|apple)[\s-]*(?:m[1-5][\s-]*)?"
+    r"(?:pro|max|ultra|studio|mini|air|book)?|m[1-5][\s-](?:pro|max|ultra))(?![\w-])"
+)
 _MODEL_LIKE = (
     r"(?<![\w.-])((?:[a-zа-я][\w.]*[ -]){0,3}[a-z][\w.]*-[\w.-]*\d[\w.-]*|(?:[a-z]\w*["
     r" -]?)(?:\d[\w.]*[ -])?\d+(?:\.\d+)?[bб](?:-\w+)*)(?![\w])"
@@ -54,11 +58,13 @@ def read(text: str) -> Frame:
     """What one message says."""
     plain = normalize(text)
     values: dict[str, Any] = {}
-    reader = Reader(plain)
+    reader = Reader(_plain_models(plain))
     _engines(reader, values)
     formats = precision.read(reader)
     devices = _gpus(reader, values)
     _models(reader, values)
+    if not devices and (values["models"] or values.get("parameters")):
+        _processor(reader, devices)
     _counts(reader, values, devices)
     values |= formats
     _memory(reader, values)
@@ -70,6 +76,45 @@ def read(text: str) -> Frame:
     elif "nvlink" in plain or "нвлинк" in plain:
         values["nvlink"] = True
     return Frame(**values)
+
+
+_VARIANT = (
+    r"((?:qwen|квен)[\d.]*|л+ам\w*[\s-]?[\d.]*|l+ama[\s-]?[\d.]*|mistral|gemma[\s-]?\d?)[\s-]"
+    r"(?:coder|math|instruct|chat|vl|it|base|кодер)[\s-](\d+(?:\.\d+)?[bб])(?![a-zа-я])"
+)
+_BARE_SIZE = (
+    r"((?:л+ам\w*|l+ama|квен\w*|qwen|мистрал\w*|дипсик\w*)(?:[\s-]?\d\.\d)?)[\s-]"
+    r"(7|8|13|14|32|34|70|72|123|235|405|671)(?![\d.,]*\d|\s*[bбkк%]|\s*(?:млрд|запр|юзер|польз|гб|gb|ток|карт))"
+)
+_ACTIVE = (
+    r"(?:активн\w+|active)\s*\d+(?:[.,]\d+)?\s*[bб]|"
+    r"(?<![xх\d.])\d+(?:[.,]\d+)?\s*[bб]\s*(?:активн\w+|active)"
+)
+
+
+def _plain_models(plain: str) -> str:
+    """Model names as the catalog has them: a coder has the base's shape, «лама 405» is a 405B."""
+    plain = compiled(_VARIANT).sub(r"\1-\2", plain)
+    plain = compiled(_ACTIVE).sub("активные", plain)
+    return compiled(_BARE_SIZE).sub(r"\1 \2b", plain)
+
+
+@lru_cache(maxsize=256)
+def outline(text: str, *, numbers: bool = True) -> str:
+    """The question without its particulars: names to «модель» and «карта», numbers to «#».
+
+    With `numbers` false the numbers stay: «2:4» is a word of its topic.
+    """
+    reader = Reader(_plain_models(normalize(text)))
+    values: dict[str, Any] = {}
+    _gpus(reader, values)
+    _models(reader, values)
+    plain = reader.text
+    for marks, word in (("⟦G+⟧?", "карта"), ("⟦M+⟧?", "модель"), ("⟦U+⟧?", "имя")):
+        plain = re.sub(marks, f" {word} ", plain)
+    if not numbers:
+        return re.sub(r"\s+", " ", plain).strip()
+    return re.sub(r"\s+", " ", re.sub(r"(?<![a-zа-я-])\d+(?:[.,]\d+)?", " # ", plain)).strip()
 
 
 def _engines(reader: Reader, values: dict[str, Any]) -> None:
@@ -103,7 +148,34 @@ def _gpus(reader: Reader, values: dict[str, Any]) -> list[CatalogDevice]:
             continue
         _unknown(values, match[1].upper(), near)
         _mark(reader, *match.span(1), "U")
+    if not found:
+        for match in list(compiled(_APPLE).finditer(reader.text)):
+            _unknown(values, match[1].strip().title(), ("m3-ultra", "m4-max"))
+            _mark(reader, *match.span(1), "U")
+            break
     return found
+
+
+_CPUS = (
+    (r"xeon|зеон|ксеон|intel", "xeon-8480"),
+    (r"epyc|эпик\w*|amd", "epyc-9654"),
+    (r"ryzen|райзен\w*", "ryzen-9-7950x"),
+    (r"процессор\w*|cpu|цпу|без (?:gpu|видеокарт\w*|гпу)", "xeon-8480"),
+)
+
+
+def _processor(reader: Reader, found: list[CatalogDevice]) -> None:
+    """«на процессоре», "on CPU": a usual server processor where no card was named."""
+    on = (
+        r"(?:на|on|with)\s+(?:\d\s+)?(?:обычн\w+ |голом |одном |чистом )?"
+        r"(?:процессор\w* |cpu )?(?:intel |amd )?"
+    )
+    for words, stem in _CPUS:
+        match = compiled(rf"{on}({words})(?![a-zа-я]|\s*\d+\s*%)").search(reader.text)
+        if match:
+            found.append(next(cpu for cpu in catalog("cpu") if cpu.stem == stem))
+            _mark(reader, *match.span(1), "G")
+            return
 
 
 def _of_memory(device: CatalogDevice, gigabytes: float | None, named: int) -> CatalogDevice:
@@ -121,7 +193,12 @@ def _of_memory(device: CatalogDevice, gigabytes: float | None, named: int) -> Ca
 
 
 def _is_device(text: str, mention: Mention[CatalogDevice], name: str) -> bool:
-    """A bare number that counts something is no card: «4090 токенов», «3090 мс»."""
+    """A bare number that counts something is no card: «4090 токенов», «а 40 %», «а 30 юзеров»."""
+    beside = text[mention.end : mention.end + 12]
+    if compiled(r"\s*(?:%|процент)").match(beside):
+        return False
+    if compiled(r"а\s.*").fullmatch(name):
+        return bool(compiled(r"(?:на|\d|x|карт\w*)\s*$").search(text[: mention.start]))
     if not compiled(r"\d+").fullmatch(name):
         return bool(compiled(r"\d").search(name)) or len(name) > 3
     after = text[mention.end : mention.end + 8]
@@ -133,9 +210,12 @@ def _models(reader: Reader, values: dict[str, Any]) -> None:
     for mention in _real(reader.text, architectures_in(reader.text)):
         model = mention.match.found
         text = reader.text[mention.start : mention.end]
-        if model is None:
+        if model is None or "⟦" in text or "⟧" in text:
             continue
         longer = _other_size(reader.text, mention.end, text)
+        if longer and _same_size(longer, model):
+            reader.hide(mention.end, mention.end + len(longer))
+            longer = ""
         if longer:
             _unknown(values, text + longer, _siblings(text, longer))
             _mark(reader, mention.start, mention.end + len(longer), "U")
@@ -179,6 +259,12 @@ def _other_size(text: str, end: int, name: str) -> str:
         return ""
     match = compiled(r"[\s-]*\d+(?:[.,]\d+)?\s*[bб](?![a-zа-я])").match(text[end:])
     return match[0] if match else ""
+
+
+def _same_size(size: str, model: Architecture) -> bool:
+    """«DeepSeek-R1 671B»: the size that the model has anyway."""
+    said = float(re.sub(r"[^\d.]", "", size.replace(",", "."))) * 1e9
+    return abs(said / model.facts.parameters - 1) < 0.06
 
 
 def _siblings(name: str, size: str) -> tuple[str, ...]:
@@ -248,11 +334,11 @@ def _unknown(values: dict[str, Any], text: str, near: Sequence[str]) -> None:
 
 def _mark(reader: Reader, start: int, end: int, letter: str) -> None:
     width = end - start
-    token = f"⟦{letter * max(0, width - 2)}⟧"[:width] if width > 1 else letter
+    token = f"⟦{letter * (width - 2)}⟧" if width > 2 else f"⟦{letter}"[:width]
     reader.text = reader.text[:start] + token + reader.text[end:]
 
 
-_G = r"⟦[GU]*⟧"
+_G = r"⟦[GU]+⟧?"
 _GPU_WORDS = (
     r"(?:карт\w*|видеокарт\w*|gpu|гпу|gpus|ускорител\w*|штук\w*|шт\.?|видюх\w*|accelerators?|"
     r"cards?)(?![a-zа-я])"
@@ -263,9 +349,9 @@ def _counts(reader: Reader, values: dict[str, Any], devices: Sequence[CatalogDev
     """How many of each device, tp, pp and nodes."""
     for name, key in (
         ("tp", "tp"),
-        ("tensor[- ]parallel(?:-size)?", "tp"),
+        ("tensor[- ]parallel(?:[- ]size)?", "tp"),
         ("pp", "pp"),
-        ("pipeline[- ]parallel(?:-size)?", "pp"),
+        ("pipeline[- ]parallel(?:[- ]size)?", "pp"),
     ):
         found = reader.first(rf"(?<![a-zа-я]){name}\s*[=:]?\s*(\d+)(?!\d)")
         if found:
@@ -292,6 +378,8 @@ def _counts(reader: Reader, values: dict[str, Any], devices: Sequence[CatalogDev
         and compiled(r"по\s*·|по \d").search(reader.text)
     ):
         values["gpu_count"] *= values["nodes"]
+    if values.get("nodes") and counts and counts[0] and compiled(r"по\s*·").search(reader.text):
+        values["gpu_counts"] = (counts[0] * values["nodes"], *counts[1:])
     if values.get("gpu_count") and counts and counts[0] is None and len(counts) == 1:
         values["gpu_counts"] = (values["gpu_count"],)
 
@@ -318,8 +406,13 @@ def _count_beside(reader: Reader, start: int, end: int) -> int | None:
 
 
 def _memory(reader: Reader, values: dict[str, Any]) -> None:
+    size = r"(?<![\w.,])(\d+)\s*(?:гб|гигабайт\w*|гиг\w*|gb|gib|g)?"
+    host = r"(?:оперативк\w*|оперативн\w*(?: памят\w*)?|озу|ram|ддр\d|ddr\d)(?![a-zа-я])"
+    ram = reader.first(rf"{size}\s*{host}") or reader.first(rf"{host}\s*(?:на\s*)?{size[11:]}")
+    if ram and compiled(r"гб|гиг|gb|оператив|озу|ram").search(reader.text + "ram"):
+        values["ram_gb"] = ram.value
     found = reader.first(
-        r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s*(?:-?х\s*)?(?:гб|гигабайт\w*|гиг\w*|gb|gib|гиб|g)(?![a-zа-я])"
+        r"(?<![\w.,])(\d+(?:[.,]\d+)?)[\s-]*(?:х\s*)?(?:гб|гигабайт\w*|гиг\w*|gb|gib|гиб|g)(?![a-zа-я])"
     )
     if found:
         values["gpu_memory_gb"] = found.value

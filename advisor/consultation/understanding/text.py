@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from advisor.consultation.understanding.translit import to_russian
+
 _WORDS: dict[str, str] = {}
 
 
@@ -36,9 +38,21 @@ _forms(500, "пятьсот", "пятисот")
 _forms(1000, "тысяча", "тысячу", "thousand")
 _forms(1.5, "полтора", "полторы")
 
+_SLANG = {
+    "скока": "сколько", "скоко": "сколько", "скок": "сколько", "сколь": "сколько",
+    "видяха": "видеокарта", "видяхи": "видеокарты", "видяхе": "видеокарте", "видяху": "видеокарту",
+    "видюха": "видеокарта", "видюхи": "видеокарты", "видюхе": "видеокарте", "видюху": "видеокарту",
+    "оператива": "память", "оперативы": "памяти", "че": "что", "чо": "что", "ща": "сейчас",
+    "щас": "сейчас", "ваще": "вообще", "норм": "нормально", "моделька": "модель", "плиз": "",
+    "сетка": "модель", "нейронка": "модель", "нейросетка": "модель",
+    "гиги": "гиг", "токенчиков": "токенов", "юзвери": "юзеры", "юзверей": "юзеров",
+    "дешманская": "дешевая", "дешман": "дешевый", "лагает": "тормозит", "глючит": "ошибка",
+    "тупит": "тормозит",
+}  # fmt: skip
 _ALONE = re.compile(
     r"(?<![\d\w])(?<!\d )(миллион|миллиона|миллиард|лям|million|billion)(?="
-    r" (?:[a-zа-я]*\s)?(?:ток|tok|запрос|request))"
+    r" (?:[a-zа-я]*\s)?(?:ток|tok|запрос|request|пользов|юзер|user|человек|клиент|докум|doc|текст|"
+    r"диалог|сообщ|отзыв|стат[ье]))"
 )
 _HALVES = (
     (re.compile(r"пол-?секунды\b"), "0.5 секунды"),
@@ -52,7 +66,12 @@ _HALVES = (
 )
 _GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?: \d{3})+(?![\d\w])")
 _COMMAS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\d\w,.])")
-_TIMES = re.compile(r"(?<![a-zа-я])(\d+)\s*[xх×*]\s*(?=[a-zа-я])")
+_UNIT_WORDS = re.compile(r"(?<=\d)\s?(тыщ\w*|косар\w*|штук баксов)")
+_TIMES = re.compile(r"(?<![a-zа-я])(\d+)\s*[xх×*]\s*(?=[a-zа-я]|\d{4}\b)")
+_ABOUT = re.compile(
+    r"\b(тысяч[иу]?|тыщ\w*) (?:на |по |в |около )?(\d+)(?![\d.,]|\s*(?:тыс|к\b|k\b))"
+)
+"""«тысяч на 6», «тыщ 20»: an inverted, rough number."""
 _WORD = re.compile(r"[a-zа-я]+")
 _TENS = re.compile(r"\b([2-9]0) ([1-9])\b(?! ?[a-z])")
 _DROP = dict.fromkeys(map(ord, '\u200b\u200c\u200d\ufeff\u00ad«»„“”"`'), " ")
@@ -63,10 +82,14 @@ def normalize(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).translate(_DROP).lower().replace("ё", "е")
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain)
     plain = re.sub(r"\s+", " ", plain).strip()
+    plain = to_russian(plain)
+    plain = _WORD.sub(lambda match: _SLANG.get(match[0], match[0]), plain)
     for pattern, words in _HALVES:
         plain = pattern.sub(words, plain)
     plain = _ALONE.sub(r"1 \1", plain)
     plain = _WORD.sub(lambda match: _WORDS.get(match[0], match[0]), plain)
+    plain = _UNIT_WORDS.sub(" тыс", plain)
+    plain = _ABOUT.sub(r"\2 тыс", plain)
     plain = _GROUPED.sub(lambda match: match[0].replace(" ", ""), plain)
     plain = _COMMAS.sub(lambda match: match[0].replace(",", ""), plain)
     return _TIMES.sub(r"\1 x ", plain)

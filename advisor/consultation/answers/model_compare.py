@@ -1,0 +1,114 @@
+"""Two models side by side on one deployment, each in its format."""
+
+from advisor.consultation.answers._common import (
+    assumptions,
+    cite_gpu,
+    cite_model,
+    cite_prediction,
+    devices,
+    forecast,
+    offer_session,
+    usual_gpu,
+)
+from advisor.consultation.calculators.memory import fewest, room
+from advisor.consultation.question import Question
+from advisor.consultation.setting import Setting, resolve
+from advisor.consultation.writing import Draft
+
+EXAMPLES = (
+    "какую модель взять модель или модель на карта",
+    "модель или модель что быстрее",
+    "модель против модель",
+    "сравни модель и модель",
+    "модель fp8 или модель int4",
+)
+NEEDS = ("has_two_models",)
+COVERS = ("fit", "speed", "precision", "gpu_choice")
+_OR = r"\bили\b|против|\bvs\b|\bor\b|сравн|лучше|быстрее|versus|compare|медленнее|дешевле"
+
+
+def score(question: Question) -> float:
+    if question.has(r"(?<![a-zа-я])(kv|кв)(?![a-zа-я])|маршрут|routing|остальн|сложн"):
+        return 0
+    if question.frame.shares or question.frame.per_million or len(question.frame.gpus) > 1:
+        return 0
+    if question.has(_OR):
+        return 8.9
+    return 8.0 if question.follow_up and question.has(r"скорост|памят|ttft|tpot|цен") else 0
+
+
+async def write(question: Question, draft: Draft) -> None:
+    schemes = question.frame.schemes
+    paired = len(schemes) == len(question.models[:3])
+    every = []
+    for index, model in enumerate(question.models[:3]):
+        frame = question.frame.replace(models=(model.stem,), parameters=None, model_guessed=())
+        if paired:
+            frame = frame.replace(weights=schemes[index], schemes=(schemes[index],))
+        setting = resolve(frame)
+        assert setting is not None
+        if setting.gpu is None:
+            setting = usual_gpu(setting, question, draft)
+        every.append(setting)
+        cite_model(draft, model)
+    speeds: list[tuple[float, Setting]] = []
+    rows = [_row(question, setting, draft, speeds) for setting in every]
+    head = draft.say(
+        "| Модель | Где | Веса | Влезает | Запросов в памяти | TTFT | TPOT | Всего |",
+        "| Model | Where | Weights | Fits | Requests | TTFT | TPOT | Total |",
+    )
+    _lead(speeds, draft)
+    draft.add("\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows]))
+    draft.add(
+        "Скорости — прогноз с 90 % интервалом. Какая из них лучше отвечает, скажет только"
+        " проверка на"
+        " ваших задачах: большая модель в INT4 обычно сильнее меньшей в FP8 (по опубликованным"
+        " работам), но медленнее и держит меньше запросов; начните с меньшей, которая проходит ваш"
+        " тест.",
+        "Speeds are predicted; quality must be tested on your tasks.",
+    )
+    assumptions(draft, every[0], skip=("веса", "модель "))
+    cite_gpu(draft, every[0].gpu)
+    offer_session(draft, question)
+
+
+def _row(
+    question: Question, setting: Setting, draft: Draft, speeds: list[tuple[float, Setting]]
+) -> str:
+    found = room(setting)
+    where = devices(draft, setting.card, setting.count)
+    title = f"{setting.subject.title}, {setting.label}"
+    if not found.loads:
+        least = fewest(setting)
+        need = f"нет, нужно {least[0]}" if least else "нет"
+        return f"| {title} | {where} | {draft.gib(found.weights_bytes)} | {need} | 0 | — | — | — |"
+    seen = forecast(question, setting)
+    speeds.append((seen.tpot_ms.value, setting))
+    cite_prediction(draft, seen)
+    return (
+        f"| {title} | {where} | {draft.gib(found.weights_bytes)} | {draft.say('да', 'yes')} |"
+        f" {found.most} | {draft.interval(seen.ttft_ms, 'мс', 'ms')} |"
+        f" {draft.interval(seen.tpot_ms, 'мс', 'ms')} |"
+        f" {draft.interval(seen.output_tokens_per_s, 'ток/с', 'tok/s')} |"
+    )
+
+
+def _lead(speeds: list[tuple[float, Setting]], draft: Draft) -> None:
+    if not speeds:
+        draft.lead("**Ни одна из моделей там не помещается.**", "**None of them fits.**")
+        return
+    speeds.sort(key=lambda pair: pair[0])
+    fast, best = speeds[0]
+    if len(speeds) == 1:
+        draft.lead(
+            f"**Помещается только {best.subject.title} в {best.label}** (расчёт по памяти).",
+            f"**Only {best.subject.title} in {best.label} fits.**",
+        )
+        return
+    slow, other = speeds[-1]
+    draft.lead(
+        f"**По скорости — {best.subject.title} в {best.label}:** TPOT в {draft.num(slow / fast, 2)}"
+        f" раза ниже, чем у {other.subject.title} в {other.label} (прогноз).",
+        f"**Faster: {best.subject.title} in {best.label}**, {slow / fast:.2f} times by TPOT"
+        " (predicted).",
+    )
