@@ -66,6 +66,8 @@ def event_line(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one return per 
             return f"{seen['trial']} {decision_words(str(seen['decision']))}: {seen['reason']}"
         case "search_ended":
             return f"поиск окончен: {seen['reason']}"
+        case "run_off":
+            return f"повторы перед сдачей: {seen['repeats']}, лучшее {seen['trial']}"
         case "production":
             return f"сдаём {HANDED_IN[str(seen['handed_in'])]}: {seen['reason']}"
         case "approval_requested":

@@ -12,7 +12,7 @@ from knowledge.types.gpu import GpuFingerprint, GpuTelemetry
 from knowledge.types.profiling import StepProfile
 from knowledge.types.task import Metric, ModelSpec, QualityFloor, Workload
 
-Purpose = Literal["naive", "baseline", "hypothesis", "production"]
+Purpose = Literal["naive", "baseline", "hypothesis", "repeat", "production"]
 
 
 class Profile(Frozen):

@@ -93,7 +93,7 @@ def _offered(gpu: str, *, shared_prefix: int = 0, seconds: float = 7200) -> dict
         trial_s=60.0,
         seed=0,
     )
-    return {hypothesis.technique: hypothesis for hypothesis in POLICY.propose(view)}
+    return {hypothesis.technique: hypothesis for hypothesis in POLICY.ask(view)}
 
 
 @pytest.mark.parametrize("gpu", ["cpu", "t4", "a100", "h100", "b200", "mi300x"])

@@ -80,6 +80,7 @@ def _trials(ctx: ReportContext) -> str:
         "naive": "наивная реализация",
         "baseline": "движок по умолчанию",
         "hypothesis": "гипотеза",
+        "repeat": "повтор перед сдачей",
         "production": "production-проверка",
     }
     rows = [
