@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knowledge.types import (
     Candidate,
@@ -21,6 +22,9 @@ from knowledge.types.trial import Purpose
 from tools.engines.base import FlagCatalog
 from tools.store import Store
 from tools.trial import World, run_trials
+
+if TYPE_CHECKING:
+    from advisor.policy.advice import Adviser
 
 OnEvent = Callable[[Event], None]
 
@@ -58,6 +62,8 @@ class Context:
     reports: Path = Path("reports")
     approval_wait_s: float | None = None
     """How long a risky step waits for a person's word; None: nobody is asked."""
+    adviser: "Adviser | None" = None
+    """An LLM that proposes, where one is configured."""
 
     def emit(self, kind: str, /, **payload: object) -> None:
         """Append to the session's one log and tell whoever watches."""

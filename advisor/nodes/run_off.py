@@ -1,20 +1,22 @@
 """Before the hand-in: the best of the tried are measured again until the choice is clear."""
 
 import math
+from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
 from advisor.context import Context, figure, slos_met
-from advisor.policy import is_quick_start, remaining_s
-from advisor.policy.handin import Measured, choice, next_to_repeat
+from advisor.policy import in_turns, is_quick_start, remaining_s
+from advisor.policy.handin import Measured, choice, pair_to_repeat
 from advisor.state import State
-from knowledge.types import TrialResult
+from knowledge.types import Candidate, TrialResult
 from knowledge.types.trial import Purpose
 
-_MOST = 8
 REPEAT: Purpose = "repeat"
-_PART = 2
-"""At most one repetition for so many hypotheses: a short search is not drawn out."""
+_MOST = 6
+"""Rounds: the leader and its nearest rival, once more each."""
+_PART = 4
+"""One round for so many hypotheses at most: a short search is not drawn out."""
 
 
 async def run_off(state: State, runtime: Runtime[Context]) -> State:
@@ -23,29 +25,48 @@ async def run_off(state: State, runtime: Runtime[Context]) -> State:
     if state["screening"] or ctx.store.production(ctx.session):
         return {}
     ordinal, spent_s = state["ordinal"], state["spent_s"]
-    pool = _eligible(ctx, state)
-    most = min(_MOST, len(ctx.store.hypotheses(ctx.session)) // _PART)
-    for _ in range(most):
-        measured = [one for trial in pool if (one := _measured(ctx, trial))]
-        left = remaining_s({**state, "spent_s": spent_s}, ctx)
-        candidate = next_to_repeat(measured, ctx.task.seed)
-        if candidate is None or left <= 0:
+    pool = [(trial, trial.spec.ordinal) for trial in _eligible(ctx, state)]
+    rounds = 0
+    for _ in range(min(_MOST, len(ctx.store.hypotheses(ctx.session)) // _PART)):
+        pair = pair_to_repeat(_measured(ctx, pool))
+        left_s = remaining_s({**state, "spent_s": spent_s}, ctx)
+        if pair is None or left_s <= 2 * max(trial.seconds for trial, _ in pool):
             break
-        (result,) = await ctx.measure(ctx.spec(ordinal, REPEAT, candidate, quality=False))
-        ordinal, spent_s = ordinal + 1, spent_s + result.seconds
-        if result.failure:  # what does not start twice is not handed in
-            pool = [t for t in pool if t.spec.candidate != candidate]
-        else:
-            pool.append(result)
-    moved: State = {"ordinal": ordinal, "spent_s": spent_s}
-    measured = [one for trial in pool if (one := _measured(ctx, trial))]
-    if not measured:
-        return moved
-    chosen = choice(measured)
-    first = next(t for t in pool if t.spec.candidate == chosen)
-    repeats = sum(t.spec.purpose == REPEAT for t in pool)
-    ctx.emit("run_off", trial=first.trial_id, repeats=repeats)
-    return {**moved, "incumbent": first.trial_id, "reference": first.trial_id}
+        results = await _repeat(ctx, ordinal, pair)
+        ordinal, rounds = ordinal + 2, rounds + 1
+        spent_s += _wall_s(results)
+        failed = {r.spec.candidate for r in results if r.failure}
+        pool += [(result, ordinal) for result in results]
+        # What does not start twice is not handed in.
+        pool = [(trial, at) for trial, at in pool if trial.spec.candidate not in failed]
+    if not rounds or not pool:
+        return {"ordinal": ordinal, "spent_s": spent_s}
+    chosen = choice(_measured(ctx, pool))
+    first = next(trial for trial, _ in pool if trial.spec.candidate == chosen)
+    ctx.emit("run_off", trial=first.trial_id, repeats=2 * rounds)
+    return {
+        "ordinal": ordinal,
+        "spent_s": spent_s,
+        "incumbent": first.trial_id,
+        "reference": first.trial_id,
+    }
+
+
+async def _repeat(
+    ctx: Context, ordinal: int, pair: tuple[Candidate, Candidate]
+) -> tuple[TrialResult, ...]:
+    """Side by side where two servers fit, else one right after the other."""
+    specs = [
+        ctx.spec(ordinal + k, REPEAT, candidate, quality=False) for k, candidate in enumerate(pair)
+    ]
+    if in_turns(ctx):
+        return await ctx.measure(*specs)
+    return tuple([(await ctx.measure(spec))[0] for spec in specs])
+
+
+def _wall_s(results: Sequence[TrialResult]) -> float:
+    begun, ended = min(r.started_at for r in results), max(r.finished_at for r in results)
+    return (ended - begun).total_seconds()
 
 
 def _eligible(ctx: Context, state: State) -> list[TrialResult]:
@@ -85,11 +106,14 @@ def _eligible(ctx: Context, state: State) -> list[TrialResult]:
     return [incumbent]
 
 
-def _measured(ctx: Context, trial: TrialResult) -> Measured | None:
-    seen = figure(trial, ctx.metric)
-    if seen is None or seen.value <= 0:
-        return None
+def _measured(ctx: Context, pool: Sequence[tuple[TrialResult, int]]) -> list[Measured]:
     sign = 1 if ctx.metric.higher_is_better else -1
-    half = math.log(max(seen.high, seen.value) / seen.value) / 1.96
-    sd = max(math.hypot(half, ctx.pace.launch_cv), 1e-4)
-    return Measured(trial.spec.candidate, sign * math.log(seen.value), sd)
+    found = []
+    for trial, moment in pool:
+        seen = figure(trial, ctx.metric)
+        if seen and seen.value > 0:
+            half = math.log(max(seen.high, seen.value) / seen.value) / 1.96
+            sd = max(math.hypot(half, ctx.pace.launch_cv), 1e-4)
+            value = sign * math.log(seen.value)
+            found.append(Measured(trial.spec.candidate, value, sd, moment))
+    return found

@@ -6,6 +6,7 @@ from statistics import median
 
 from advisor.calibration import calibrate
 from advisor.context import Context, figure
+from advisor.policy.advice import advice_of
 from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
 from advisor.policy.transfer import past_of
@@ -130,6 +131,7 @@ def view_of(ctx: Context, state: State) -> View:
         launch_cv=ctx.pace.launch_cv,
         fixed=_fixed(ctx, state),
         past=past_of(ctx),
+        advice=advice_of(ctx),
         fits=_room(ctx),
     )
 

@@ -1,23 +1,28 @@
 """Which of the tried configurations to hand in: shrunken estimates, and who is measured again.
 
-The best of many noisy figures is too good (the winner's curse). Every candidate's estimate is drawn
-towards the mean of all tried, by the share of its variance that is noise (empirical Bayes, Efron
-and Morris 1975); then whoever could still be better than the best is measured again, until the
-expected loss of choosing now is small.
+The best of many noisy figures is too good (the winner's curse). Every candidate is drawn towards
+the mean of all tried by the share of its variance that is noise (empirical Bayes, Efron and Morris
+1975). Two trials of one moment share what the machine did then, so their difference is free of
+drift. Who could still be better than the best is measured again beside it, until the expected loss
+of choosing now is small.
 """
 
 import math
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pvariance
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
 
 from knowledge.types import Candidate
 
-LOSS_ENOUGH = 0.002
+Array = NDArray[np.float64]
+LOSS_ENOUGH = 0.001
 """Expected log loss at which nobody is measured again."""
-_DRAWS = 400
-_LEAST_SPREAD = 1e-4
+DRIFT_SD = 0.02
+"""How much a machine's speed wanders from one trial to a later one (log)."""
+_LEAST_SPREAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -27,85 +32,62 @@ class Measured:
     candidate: Candidate
     value: float
     sd: float
+    moment: int
+    """Trials measured side by side or one right after the other have the same."""
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A candidate over all its trials: posterior mean and standard deviation."""
+class Standing:
+    """Joint posterior of all candidates."""
 
-    candidate: Candidate
-    mean: float
-    sd: float
-    trials: int
+    candidates: tuple[Candidate, ...]
+    mean: Array
+    covariance: Array
 
+    @property
+    def leader(self) -> int:
+        return int(np.argmax(self.mean))
 
-def contenders(measured: Sequence[Measured]) -> list[Contender]:
-    """Best first."""
-    grouped: dict[Candidate, list[Measured]] = {}
-    for one in measured:
-        grouped.setdefault(one.candidate, []).append(one)
-    raw = {candidate: _pooled(trials) for candidate, trials in grouped.items()}
-    centre, spread = _population(raw)
-    found = []
-    for candidate, (value, variance) in raw.items():
-        keep = spread / (spread + variance)
-        found.append(
-            Contender(
-                candidate,
-                centre + keep * (value - centre),
-                math.sqrt(keep * variance),
-                len(grouped[candidate]),
-            )
-        )
-    return sorted(found, key=lambda one: -one.mean)
+    def loss(self, rival: int) -> float:
+        """How much better the rival is than the leader, where it is better: its expectation."""
+        best, cov = self.leader, self.covariance
+        spread = math.sqrt(max(cov[best, best] + cov[rival, rival] - 2 * cov[best, rival], 1e-12))
+        z = float(self.mean[rival] - self.mean[best]) / spread
+        normal = NormalDist()
+        return spread * (normal.pdf(z) + z * normal.cdf(z))
 
 
-def expected_loss(ranked: Sequence[Contender], seed: int) -> tuple[float, Contender | None]:
-    """How much better the true best is than the first, on average; and who it most often is."""
-    if len(ranked) < 2:
-        return 0.0, None
-    rng = random.Random(f"hand-in {seed} {sum(one.trials for one in ranked)}")
-    rivals = [
-        one for one in ranked[1:] if one.mean + 3 * one.sd > ranked[0].mean - 3 * ranked[0].sd
-    ]
-    loss, wins = 0.0, dict.fromkeys(range(len(rivals)), 0.0)
-    for _ in range(_DRAWS):
-        first = rng.gauss(ranked[0].mean, ranked[0].sd)
-        drawn = [rng.gauss(one.mean, one.sd) for one in rivals]
-        if drawn and (best := max(drawn)) > first:
-            loss += best - first
-            wins[drawn.index(best)] += best - first
-    if not rivals:
-        return 0.0, None
-    return loss / _DRAWS, rivals[max(wins, key=lambda k: wins[k])]
+def standing(measured: Sequence[Measured]) -> Standing:
+    """Candidates as normal effects about a common mean, moments as normal disturbances."""
+    candidates = tuple(dict.fromkeys(one.candidate for one in measured))
+    values = np.array([one.value for one in measured])
+    owns = np.array([[one.candidate == c for c in candidates] for one in measured], dtype=float)
+    moments = np.array([one.moment for one in measured])
+    noise = np.diag([one.sd**2 for one in measured])
+    noise += DRIFT_SD**2 * (moments[:, None] == moments[None, :])
+    precision = np.linalg.inv(noise)
+    plain = owns.T @ precision @ owns
+    means = (owns.T @ values) / owns.sum(axis=0)
+    centre = float(means.mean())
+    spread = max(float(means.var()) - float(np.diag(noise).mean()), _LEAST_SPREAD**2)
+    covariance = np.linalg.inv(plain + np.eye(len(candidates)) / spread)
+    mean = centre + covariance @ (owns.T @ precision @ (values - centre))
+    return Standing(candidates, mean, covariance)
 
 
-def next_to_repeat(
-    measured: Sequence[Measured], seed: int, enough: float = LOSS_ENOUGH
-) -> Candidate | None:
-    """Who is measured again: of the best and its nearest rival the one known less well."""
-    ranked = contenders(measured)
-    loss, rival = expected_loss(ranked, seed)
-    if rival is None or loss <= enough:
+def pair_to_repeat(
+    measured: Sequence[Measured], enough: float = LOSS_ENOUGH
+) -> tuple[Candidate, Candidate] | None:
+    """The leader and whoever most endangers it; None when the choice is clear."""
+    now = standing(measured)
+    rivals = [k for k in range(len(now.candidates)) if k != now.leader]
+    rival = max(rivals, key=now.loss, default=None)
+    if rival is None or now.loss(rival) <= enough:
         return None
-    return min(ranked[0], rival, key=lambda one: (one.trials, -one.sd)).candidate
+    return now.candidates[now.leader], now.candidates[rival]
 
 
 def choice(measured: Sequence[Measured]) -> Candidate:
     """The best by the shrunken estimates."""
-    return contenders(measured)[0].candidate
-
-
-def _pooled(trials: Sequence[Measured]) -> tuple[float, float]:
-    """Mean weighted by precision, and its variance."""
-    weights = [1 / one.sd**2 for one in trials]
-    value = sum(w * one.value for w, one in zip(weights, trials, strict=True)) / sum(weights)
-    return value, 1 / sum(weights)
-
-
-def _population(raw: Mapping[Candidate, tuple[float, float]]) -> tuple[float, float]:
-    """Mean and true variance of all tried: what is left of the variance without the noise."""
-    values = [value for value, _ in raw.values()]
-    noise = fmean(variance for _, variance in raw.values())
-    spread = pvariance(values) if len(values) > 1 else _LEAST_SPREAD
-    return fmean(values), max(spread - noise, _LEAST_SPREAD)
+    now = standing(measured)
+    return now.candidates[now.leader]

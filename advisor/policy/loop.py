@@ -15,6 +15,7 @@ from knowledge.types import (
     Decision,
     Hypothesis,
     Profile,
+    QualityVerdict,
     Task,
     TrialResult,
     Verdict,
@@ -44,14 +45,23 @@ class AskTell:
         found = self.policy.ask(self.view())
         return found[0] if found else None
 
-    def tell(self, hypothesis: Hypothesis | None, result: TrialResult) -> Verdict | None:
-        """What its trial showed; without a hypothesis it is the default's."""
+    def tell(
+        self,
+        hypothesis: Hypothesis | None,
+        result: TrialResult,
+        quality: QualityVerdict | None = None,
+    ) -> Verdict | None:
+        """What its trial showed; without a hypothesis it is the default's.
+
+        Whoever measures no quality tells of none, and the speed alone decides.
+        """
         self.trials.append(result)
         if hypothesis is None:
             self.reference = result
             return None
         assert self.reference
-        verdict = judge(self, hypothesis, result, self.reference, None)
+        judged = hypothesis if quality else hypothesis.replace(quality_risk="none")
+        verdict = judge(self, judged, result, self.reference, quality)
         self.tested.append((hypothesis, verdict))
         if verdict.decision is Decision.KEPT:
             self.reference = result

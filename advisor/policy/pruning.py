@@ -11,7 +11,9 @@ _SAYS_NOTHING = (Cause.DECLINED, Cause.SETUP)
 _PRIOR_FAILURES = 0.5
 _PRIOR_TRIALS = 10.0
 _GUILT = 0.95
-_MOST_TOGETHER = 3
+_WEIGHTS = (0.5, 0.3, 0.2)
+"""How often a failure is the fault of one setting, of two together, of three."""
+_WITNESSES = 2
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Blame:
     settings: Settings
     or_more: bool
     """Larger numbers fail as well: it was out of memory."""
+    alone: bool = False
+    """The trial had no other settings."""
 
     def covers(self, settings: Mapping[str, FlagValue | None]) -> bool:
         return all(self._like(settings.get(key), value) for key, value in self.settings.items())
@@ -35,15 +39,20 @@ class Blame:
 
 @dataclass(frozen=True)
 class Suspects:
-    """Settings, or pairs or threes of them, one of which made a trial fail: none was seen to work.
+    """Settings, pairs and threes of them, one of which made a trial fail: none was seen to work.
 
-    What contains some of them fails with the share of them that it contains.
+    What contains some of them fails with the share of the guilt that they bear.
     """
 
-    sets: tuple[frozenset[tuple[str, FlagValue]], ...]
+    by_size: tuple[tuple[frozenset[tuple[str, FlagValue]], ...], ...]
 
     def share(self, items: frozenset[tuple[str, FlagValue | None]]) -> float:
-        return sum(one <= items for one in self.sets) / len(self.sets)
+        guilt = total = 0.0
+        for weight, sets in zip(_WEIGHTS, self.by_size, strict=False):
+            if sets:
+                total += weight
+                guilt += weight * sum(one <= items for one in sets) / len(sets)
+        return guilt / total if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,9 @@ class Failures:
     """Chance that a setting never tried makes the trial fail."""
 
     def rule_out(self, settings: Mapping[str, FlagValue | None]) -> bool:
-        return any(blame.covers(settings) for blame in self.blames)
+        """Two failures speak against it, or one that had nothing else set."""
+        against = [blame for blame in self.blames if blame.covers(settings)]
+        return len(against) >= _WITNESSES or any(blame.alone for blame in against)
 
     def chance_to_live(self, settings: Mapping[str, FlagValue | None]) -> float:
         new = sum(v is not None and (k, v) not in self.alive for k, v in settings.items())
@@ -87,7 +98,7 @@ def failures_of(trials: Sequence[TrialResult], verdicts: Sequence[Verdict] = ())
     for settings, memory in failed:
         new = {k: v for k, v in settings.items() if (k, v) not in alive}
         if new or settings:
-            blames.append(Blame(new or settings, or_more=memory))
+            blames.append(Blame(new or settings, or_more=memory, alone=len(settings) == 1))
     return Failures(
         blames=tuple(blames),
         suspects=tuple(_suspects(settings, working) for settings, _ in failed if settings),
@@ -97,16 +108,18 @@ def failures_of(trials: Sequence[TrialResult], verdicts: Sequence[Verdict] = ())
 
 
 def _suspects(settings: Settings, working: Sequence[frozenset[tuple[str, FlagValue]]]) -> Suspects:
-    """The smallest sets of its settings that no working trial had together."""
-    for size in range(1, min(_MOST_TOGETHER, len(settings)) + 1):
-        found = [
-            one
-            for chosen in combinations(sorted(settings.items(), key=str), size)
-            if not any((one := frozenset(chosen)) <= alive for alive in working)
-        ]
-        if found:
-            return Suspects(tuple(found))
-    return Suspects((frozenset(settings.items()),))
+    """Sets of its settings that no working trial had together."""
+    items = sorted(settings.items(), key=str)
+    return Suspects(
+        tuple(
+            tuple(
+                one
+                for chosen in combinations(items, size)
+                if not any((one := frozenset(chosen)) <= alive for alive in working)
+            )
+            for size in range(1, len(_WEIGHTS) + 1)
+        )
+    )
 
 
 def _sound(trial: TrialResult) -> bool:

@@ -132,7 +132,7 @@ def _levels():  # type: ignore[no-untyped-def]
 
 
 @lru_cache(maxsize=16)
-def _hardware(gpu: str) -> Hardware:
+def hardware(gpu: str) -> Hardware:
     return Hardware(
         device=require_gpu(gpu).device, cpu_name="simulated", cores=16, host_memory_bytes=2**38
     )
@@ -143,7 +143,7 @@ def _task(family: Family, seed: int) -> Task:
     return Task(
         model=ModelSpec(name=family.model, path="/nowhere", fingerprint="simulated",
                         weights_bytes=2 * facts.parameters, facts=facts),
-        hardware=_hardware(family.gpu),
+        hardware=hardware(family.gpu),
         workload=Workload(
             name=family.name, arrival=ClosedLoop(concurrency=family.streams),
             input_tokens=Lengths(low=family.input_tokens, high=family.input_tokens),

@@ -1,5 +1,6 @@
 """A space whose every configuration has a known truth: what a policy is measured on."""
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class Surface:
     crash_s: float = 45.0
     launch_cv: float = 0.015
     window_cv: float = 0.01
+    drift: float = 0.0
+    """The machine slows down and recovers by this share, once in `period` trials."""
+    period: int = 20
 
     @property
     def sign(self) -> int:
@@ -100,6 +104,7 @@ class Surface:
         start_s = self.warm_s if key in launched else self.cold_s
         launched.add(key)
         launch = rng.gauss(0, self.launch_cv)
+        launch += self.drift * math.sin(2 * math.pi * ordinal / self.period)
         return _result(
             spec,
             start_s + self.load_s,
