@@ -25,6 +25,7 @@ from tools.trial import World, run_trials
 
 if TYPE_CHECKING:
     from advisor.policy.advice import Adviser
+    from advisor.policy.base import Seen
 
 OnEvent = Callable[[Event], None]
 
@@ -64,6 +65,8 @@ class Context:
     """How long a risky step waits for a person's word; None: nobody is asked."""
     adviser: "Adviser | None" = None
     """An LLM that proposes, where one is configured."""
+    past: "tuple[Seen, ...] | None" = None
+    """What past sessions on similar tasks measured; looked up once."""
 
     def emit(self, kind: str, /, **payload: object) -> None:
         """Append to the session's one log and tell whoever watches."""

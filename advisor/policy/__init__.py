@@ -24,7 +24,7 @@ QUICK_START = "quick-start"
 QUICK_START_PAYS_FROM_S = 45.0
 """A full start slower than this costs a session more trials than it is worth."""
 _NAMES = ("portfolio", "knowledge", "search", "gp", "llm", "random", "grid", "smac")
-_FRUITLESS_SEARCHES = 4
+_FRUITLESS_SEARCHES = 8
 _LATER_START = 0.6
 """The first start fills the caches: 215 s, then 100 to 125 s on an H100; 150 s, then 35 to 75 s on
 two cores (2026-11-23)."""
@@ -166,7 +166,7 @@ def _plateau(ctx: Context) -> str:
         if v.hypothesis in by_id
     ]
     if len(last) >= _FRUITLESS_SEARCHES and all(last[-_FRUITLESS_SEARCHES:]):
-        return f"плато: {_FRUITLESS_SEARCHES} точки поиска подряд без выигрыша"
+        return f"плато: {_FRUITLESS_SEARCHES} точек поиска подряд без выигрыша"
     return ""
 
 

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from advisor.policy.surrogate import Array, Coded, Coding, Point, Surrogate, cod
 from knowledge.types import Candidate, FlagValue, Hypothesis, Interval, TrialResult
 
 Row = Mapping[str, FlagValue | None]
+QualityRisk = Literal["none", "low", "medium", "high"]
+_RISKS = ("none", "low", "medium", "high")
 _Z90 = 1.645
 _RANDOM_ROWS = 150
 _WHOLE = 600
@@ -55,6 +58,8 @@ class Rated:
     """Expected improvement per second, times the chances to start, to pass and to hold the SLOs."""
     mean: float
     sd: float
+    risk: QualityRisk
+    """The highest of the cards that it contains."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Ranker:
                 / view.cost_s(candidate),
                 float(mean[k]),
                 float(sd[k]),
+                max((o.card.quality_risk for o in inside), key=_RISKS.index, default="none"),
             )
             for k, (candidate, (row, inside)) in enumerate(new.items())
         ]
@@ -147,7 +153,7 @@ class GpPolicy:
             predicted_speedup=Interval(low=math.exp(gain - spread), high=math.exp(gain + spread)),
             evidence=(f"{len(model.trials)} испытаний сессии, {model.past} из прошлых",),
             cost_s=view.cost_s(candidate),
-            quality_risk="low" if self._cards else "none",
+            quality_risk=one.risk,
         )
 
 

@@ -79,6 +79,8 @@ def pair_to_repeat(
     measured: Sequence[Measured], enough: float = LOSS_ENOUGH
 ) -> tuple[Candidate, Candidate] | None:
     """The leader and whoever most endangers it; None when the choice is clear."""
+    if not measured:
+        return None
     now = standing(measured)
     rivals = [k for k in range(len(now.candidates)) if k != now.leader]
     rival = max(rivals, key=now.loss, default=None)

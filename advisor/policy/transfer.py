@@ -11,6 +11,7 @@ from tools.store import SessionRow
 
 _SESSIONS = 8
 _TRIALS = 80
+_LOOKED_AT = 100
 _ELSEWHERE_SD = 0.08
 """How far the effect of a setting differs from one similar task to the next (log)."""
 _SIZES = 2.0
@@ -19,8 +20,14 @@ _SIZES = 2.0
 
 def past_of(ctx: Context) -> tuple[Seen, ...]:
     """The newest first; only what was compared with the default of its own session."""
+    if ctx.past is None:
+        ctx.past = _look_up(ctx)
+    return ctx.past
+
+
+def _look_up(ctx: Context) -> tuple[Seen, ...]:
     found: list[Seen] = []
-    sessions = [row for row in ctx.store.sessions() if _same_engine(row, ctx)]
+    sessions = [row for row in ctx.store.sessions() if _same_engine(row, ctx)][:_LOOKED_AT]
     alike = 0
     for row in sessions:
         if alike == _SESSIONS or len(found) >= _TRIALS:
