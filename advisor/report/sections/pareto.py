@@ -1,4 +1,4 @@
-"""The Pareto front, what the objective takes from it, and what each SLO costs."""
+"""The Pareto front, what the objective takes from it, and what each SLO costs: within trade-offs."""
 
 from advisor import pareto
 from advisor.report import labels
@@ -34,7 +34,7 @@ def render(ctx: ReportContext) -> str:
     head = ["Испытание", *(_HEADS[axis][0] for axis in axes)]
     missing = [_HEADS[axis][0].split(",")[0] for axis in pareto.AXES if axis not in axes]
     lines = [
-        "## Граница Парето",
+        "### Граница Парето",
         f"Лучшие по совокупности показателей: {len(best)} из {len(found)} пригодных к сдаче "
         "конфигураций, по замерам поиска." + _by_objective(ctx, chosen),
         table(head, rows),
