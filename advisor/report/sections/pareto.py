@@ -1,4 +1,4 @@
-"""The Pareto front, what the objective takes from it, and what each SLO costs: within trade-offs."""
+"""The Pareto front within the trade-offs: what the objective takes, and what each SLO costs."""
 
 from advisor import pareto
 from advisor.report import labels
