@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knowledge.types import (
     Candidate,
@@ -24,6 +25,10 @@ from tools.store import Store
 from tools.trial import Until, World, run_trials
 
 _LONG_PROMPT_TOKENS = 1024
+
+if TYPE_CHECKING:
+    from advisor.policy.advice import Adviser
+    from advisor.policy.base import Seen
 
 OnEvent = Callable[[Event], None]
 
@@ -67,6 +72,10 @@ class Context:
     reports: Path = Path("reports")
     approval_wait_s: float | None = None
     """How long a risky step waits for a person's word; None: nobody is asked."""
+    adviser: "Adviser | None" = None
+    """An LLM that proposes, where one is configured."""
+    past: "tuple[Seen, ...] | None" = None
+    """What past sessions on similar tasks measured; looked up once."""
 
     def emit(self, kind: str, /, **payload: object) -> None:
         """Append to the session's one log and tell whoever watches."""

@@ -60,7 +60,7 @@ def plan_of(task: Task, catalog: FlagCatalog, *, start_s: float, naive: bool) ->
     fixed_s = trial_s + 2 * (start_s + production.warmup_s + production.rounds * production.round_s)
     if naive:
         fixed_s += start_s + pace.naive.warmup_s + pace.naive.rounds * pace.naive.round_s
-    return Plan(profile, tuple(KnowledgePolicy().propose(view)), trial_s, fixed_s)
+    return Plan(profile, tuple(KnowledgePolicy().ask(view)), trial_s, fixed_s)
 
 
 def _load_s(pace: Pace) -> float:

@@ -17,6 +17,7 @@ from advisor import approval
 from advisor.context import Context, OnEvent
 from advisor.graph import build
 from advisor.pace import pace_of
+from advisor.policy.advice import Adviser
 from advisor.state import State
 from knowledge.errors import AdvisorError, BadInput, NoRoom
 from knowledge.quantities import format_bytes
@@ -56,12 +57,13 @@ async def start(
     home: Home,
     on_event: OnEvent,
     on_line: Callable[[str], None] = lambda _: None,
+    adviser: Adviser | None = None,
 ) -> SessionRecord:
     """Run a new session to its end. Raises AdvisorError; cancellation leaves it resumable."""
     if task.flags:
         await check_flags(task, home, on_line)
     session = create(task, options, store, datetime.now(UTC))
-    return await resume(session, store, home, on_event)
+    return await resume(session, store, home, on_event, adviser=adviser)
 
 
 def create(task: Task, options: Options, store: Store, at: datetime) -> str:
@@ -84,6 +86,7 @@ async def resume(
     home: Home,
     on_event: OnEvent,
     control: RunControl | None = None,
+    adviser: Adviser | None = None,
 ) -> SessionRecord:
     """Run a session from its last checkpoint. A finished one is returned as it is.
 
@@ -94,6 +97,7 @@ async def resume(
         return record
     sweep()
     context = await _context(record, store, home, on_event)
+    context.adviser = adviser
     store.set_status(session, Status.RUNNING)
     context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
     try:

@@ -66,6 +66,17 @@ def event_line(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one return per 
             return f"{seen['trial']} {decision_words(str(seen['decision']))}: {seen['reason']}"
         case "search_ended":
             return f"поиск окончен: {seen['reason']}"
+        case "llm_advice":
+            advice = seen["advice"]
+            count = len(advice) if isinstance(advice, list) else 0
+            comment = f" {seen['comment']}" if seen["comment"] else ""
+            return (
+                f"LLM: предложений {count}, токенов {seen['tokens']}, ${seen['usd']:.4f}.{comment}"
+            )
+        case "llm_failed":
+            return f"LLM не помогла ({seen['reason']}): сессия идёт без неё"
+        case "run_off":
+            return f"повторы перед сдачей: {seen['repeats']}, лучшее {seen['trial']}"
         case "production":
             return f"сдаём {HANDED_IN[str(seen['handed_in'])]}: {seen['reason']}"
         case "approval_requested":

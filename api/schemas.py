@@ -55,7 +55,9 @@ class SessionRequest(Body):
     quality_floor: float | None = Field(None, gt=0, le=10, description="Допуск, нат/токен.")
     budget: _Short = Field("30m", description="Сколько времени на всё: 90s, 30m, 2h.")
     trials: int | None = Field(None, ge=1, le=1000, description="Сколько гипотез, не больше.")
-    policy: _Short = Field("portfolio", description="portfolio, knowledge или search.")
+    policy: _Short = Field(
+        "portfolio", description="portfolio, knowledge, search, gp, llm, random, grid или smac."
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Зерно случайных чисел.")
     flags: dict[_Short, FlagValue] = Field(
         {}, max_length=50, description="Флаги движка, общие для всех вариантов этой сессии."

@@ -127,10 +127,18 @@ class Settings(BaseSettings):
         1, ge=0, le=16, description="Сколько процессов отвечает в чате без LLM; 0 — сам сервис."
     )
     llm_url: str | None = Field(
-        None, description="OpenAI-совместимый адрес LLM для чата; без него чат считает сам."
+        None,
+        description="OpenAI-совместимый адрес LLM для чата и советов в сессиях;"
+        " без него чат считает сам.",
     )
     llm_model: str = Field("", description="Имя модели этой LLM.")
     llm_api_key: SecretStr | None = Field(None, description="Ключ этой LLM.")
+    llm_session_tokens: int = Field(
+        40_000, ge=0, description="Сколько токенов может потратить LLM на советы одной сессии;"
+        " 0 — не спрашивать."
+    )  # fmt: skip
+    llm_input_usd: float = Field(0.0, ge=0, description="Цена 1 млн входных токенов этой LLM, $.")
+    llm_output_usd: float = Field(0.0, ge=0, description="Цена 1 млн выходных токенов этой LLM, $.")
 
     @field_validator("roots", mode="before")
     @classmethod

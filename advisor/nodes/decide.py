@@ -1,9 +1,11 @@
 """Keep, drop, or admit that it can't be told: by the interval, the SLOs and the quality."""
 
+from typing import Protocol
+
 from langgraph.runtime import Runtime
 
 from advisor import approval
-from advisor.context import Context, failed_checks, figure, slos_met, worst_violation
+from advisor.context import Context, Pace, failed_checks, figure, slos_met, worst_violation
 from advisor.nodes._pending import pending
 from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
 from advisor.state import State
@@ -16,6 +18,7 @@ from knowledge.types import (
     Estimate,
     Hypothesis,
     QualityVerdict,
+    Task,
     TrialResult,
     Verdict,
 )
@@ -96,14 +99,24 @@ def _quick_start_pays(
     return incumbent.launch.ready_s >= QUICK_START_PAYS_FROM_S and affordable >= _SCREENS_TO_PAY
 
 
+class Ground(Protocol):
+    """What a verdict rests on besides the two trials."""
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def pace(self) -> Pace: ...
+
+
 def judge(
-    ctx: Context,
+    ctx: Ground,
     hypothesis: Hypothesis,
     result: TrialResult,
     reference: TrialResult,
     quality: QualityVerdict | None,
 ) -> Verdict:
-    """The verdict on one hypothesis. Pure but for reading the task."""
+    """The verdict on one hypothesis. Pure."""
     effect = _effect(ctx, hypothesis, result, reference)
     decision, reason = _decision(ctx, hypothesis, result, reference, effect, quality)
     return Verdict(
@@ -121,7 +134,7 @@ def judge(
 
 
 def _effect(
-    ctx: Context, hypothesis: Hypothesis, result: TrialResult, reference: TrialResult
+    ctx: Ground, hypothesis: Hypothesis, result: TrialResult, reference: TrialResult
 ) -> Estimate | None:
     metric = hypothesis.metric
     ours, theirs = figure(result, metric), figure(reference, metric)
@@ -132,7 +145,7 @@ def _effect(
     )
 
 
-def _detectable(ctx: Context, effect: Estimate | None) -> float | None:
+def _detectable(ctx: Ground, effect: Estimate | None) -> float | None:
     return detectable_speedup(effect, least_gain=ctx.pace.least_gain) if effect else None
 
 
@@ -151,7 +164,7 @@ def _machine(result: TrialResult, reference: TrialResult) -> str:
 
 
 def _decision(  # noqa: PLR0911 - one return per ground, in the order of their weight
-    ctx: Context,
+    ctx: Ground,
     hypothesis: Hypothesis,
     result: TrialResult,
     reference: TrialResult,

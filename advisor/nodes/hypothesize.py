@@ -3,7 +3,8 @@
 from langgraph.runtime import Runtime
 
 from advisor.context import Context, figure
-from advisor.policy import ask, remaining_s
+from advisor.policy import ask, remaining_s, view_of
+from advisor.policy.advice import consult
 from advisor.state import State
 from knowledge.statistics import detectable_speedup, ratio_of_estimates
 from knowledge.types import Hypothesis
@@ -17,7 +18,10 @@ async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
         return {"stop": ""}
     if state.get("stop"):
         return {}
-    chosen, stop = ask(ctx, state, exhausted=_spent(state, ctx))
+    spent = _spent(state, ctx)
+    if ctx.adviser and not spent:
+        await consult(ctx, view_of(ctx, state))
+    chosen, stop = ask(ctx, state, exhausted=spent)
     if chosen:
         chosen = chosen.replace(detectable_speedup=_detectable(ctx, state, chosen))
         ctx.store.put_hypothesis(ctx.session, ordinal, chosen)

@@ -4,7 +4,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from advisor.policy.knowledge import effect_of
+from advisor.policy.prior import effect_of
 from knowledge.cards import TechniqueCard, expand, load_cards
 from knowledge.prediction import Query
 from knowledge.prediction.model import memory_of, point_of

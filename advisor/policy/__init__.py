@@ -1,27 +1,31 @@
 """What to try next: policies behind one interface, and how they share the trials."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
 from advisor.calibration import calibrate
 from advisor.context import Context, figure
+from advisor.policy.advice import advice_of
 from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
+from advisor.policy.transfer import past_of
 from advisor.state import State
 from knowledge.cards import load_cards
 from knowledge.errors import BadInput
 from knowledge.statistics import ratio_of_estimates
-from knowledge.types import Change, Hypothesis, Interval, TrialResult
+from knowledge.types import Candidate, Change, Hypothesis, Interval, TrialResult
 from tools import calibration, engines
 
 FINALIST = "finalist"
+SEARCH = "search"
+"""The technique of every point that a policy found without a card."""
 QUICK_START = "quick-start"
 QUICK_START_PAYS_FROM_S = 45.0
 """A full start slower than this costs a session more trials than it is worth."""
-_ORDER = {"portfolio": ("knowledge", "search"), "knowledge": ("knowledge",), "search": ("search",)}
-_FRUITLESS_SEARCHES = 4
+_NAMES = ("portfolio", "knowledge", "search", "gp", "llm", "random", "grid", "smac")
+_FRUITLESS_SEARCHES = 8
 _LATER_START = 0.6
 """The first start fills the caches: 215 s, then 100 to 125 s on an H100; 150 s, then 35 to 75 s on
 two cores (2026-11-23)."""
@@ -31,17 +35,15 @@ _CONFIDENCE = 1.5
 
 def names() -> tuple[str, ...]:
     """What --policy accepts."""
-    return tuple(_ORDER)
+    return _NAMES
 
 
 def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis | None, str]:
     """(hypothesis, "") or (None, why the search ends). `exhausted`: the budget says stop."""
     reason = exhausted or _plateau(ctx)
     if not reason:
-        view = view_of(ctx, state)
-        for policy in _policies(ctx.task.policy):
-            if proposed := policy.propose(view):
-                return _first(proposed, ctx, state), ""
+        if proposed := load(ctx.task.policy).ask(view_of(ctx, state)):
+            return _first(proposed, ctx, state), ""
         reason = "ни одна гипотеза больше не обещает достаточного выигрыша"
     if in_turns(ctx):  # the cold test itself measures the combination, and in turns
         return None, reason
@@ -73,10 +75,12 @@ def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypoth
     return proposed[0]
 
 
-def _policies(name: str) -> list[Policy]:
-    if name not in _ORDER:
-        raise BadInput(f"неизвестная политика {name!r}", "Есть: " + ", ".join(_ORDER))
-    return [importlib.import_module(f"advisor.policy.{one}").POLICY for one in _ORDER[name]]
+def load(name: str) -> Policy:
+    """The policy of this name. Raises BadInput."""
+    if name not in _NAMES:
+        raise BadInput(f"неизвестная политика {name!r}", "Есть: " + ", ".join(_NAMES))
+    policy: Policy = importlib.import_module(f"advisor.policy.{name}").POLICY
+    return policy
 
 
 def is_quick_start(hypothesis: Hypothesis) -> bool:
@@ -130,6 +134,11 @@ def view_of(ctx: Context, state: State) -> View:
         trial_s=median(recent) if recent else 60.0,
         seed=ctx.task.seed,
         task=ctx.task,
+        launch_cv=ctx.pace.launch_cv,
+        fixed=_fixed(ctx, state),
+        past=past_of(ctx),
+        advice=advice_of(ctx),
+        fits=_room(ctx),
     )
 
 
@@ -143,13 +152,37 @@ def _own_text(ctx: Context) -> str | None:
         return None
 
 
+def _fixed(ctx: Context, state: State) -> Change:
+    """While screening, the quick start that all hypotheses have in common."""
+    if not state["screening"]:
+        return Change()
+    hypotheses = [h for _, h in ctx.store.hypotheses(ctx.session)]
+    return next((h.change for h in hypotheses if is_quick_start(h)), Change())
+
+
+def _room(ctx: Context) -> Callable[[Candidate], bool]:
+    """Whether the device could hold it, whatever else is on it now."""
+    hardware, model = ctx.world.hardware, ctx.task.model
+    most = hardware.device.memory_bytes
+
+    def fits(candidate: Candidate) -> bool:
+        engine = engines.load(candidate.config.engine)
+        return engine.memory_needed_bytes(candidate.config, model, hardware) <= most
+
+    return fits
+
+
 def _plateau(ctx: Context) -> str:
     """The last searches brought nothing."""
     verdicts = ctx.store.verdicts(ctx.session)
     by_id = {h.content_id(): h for _, h in ctx.store.hypotheses(ctx.session)}
-    last = [by_id[v.hypothesis].policy == "search" and v.decision != "kept" for v in verdicts]
+    last = [
+        by_id[v.hypothesis].technique == SEARCH and v.decision != "kept"
+        for v in verdicts
+        if v.hypothesis in by_id
+    ]
     if len(last) >= _FRUITLESS_SEARCHES and all(last[-_FRUITLESS_SEARCHES:]):
-        return f"плато: {_FRUITLESS_SEARCHES} точки поиска подряд без выигрыша"
+        return f"плато: {_FRUITLESS_SEARCHES} точек поиска подряд без выигрыша"
     return ""
 
 

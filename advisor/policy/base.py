@@ -1,12 +1,51 @@
-"""What a policy is: it sees all trials so far and proposes; the verdicts come back in the view."""
+"""What a policy is: it is asked with all trials so far in view, and proposes.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+Telling is looking: what a trial showed stands in the next view. So a policy has no memory of its
+own, a killed session resumes with the same proposals, and `advisor.policy.loop.AskTell` gives the
+same policies to whoever has no store.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
 
 from advisor.calibration import Calibration
-from knowledge.types import Candidate, Hypothesis, Metric, Slo, Task, TrialResult, Verdict
+from advisor.policy.costs import Costs, costs_of
+from advisor.policy.pruning import Failures, failures_of
+from advisor.policy.space import Settings, Space, settings_of, space_of
+from knowledge.types import (
+    Candidate,
+    Change,
+    Frozen,
+    Hypothesis,
+    Metric,
+    Slo,
+    Task,
+    TrialResult,
+    Verdict,
+)
 from tools.engines.base import FlagCatalog
+
+
+class Advice(Frozen):
+    """One proposal of an LLM, checked: only what exists."""
+
+    technique: str
+    title: str
+    change: Change
+    reason: str
+    quality_risk: Literal["none", "low", "medium", "high"] = "none"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a past session measured: a candidate against the default of its own session."""
+
+    settings: Settings
+    log_gain: float
+    sd: float
+    session: str
 
 
 @dataclass(frozen=True)
@@ -28,14 +67,51 @@ class View:
     """What a trial costs at present."""
     seed: int
     task: Task
+    launch_cv: float = 0.015
+    fixed: Change = field(default_factory=Change)
+    """What every candidate has to have, e.g. the quick start while screening."""
+    past: Sequence[Seen] = ()
+    """From sessions on similar tasks."""
+    advice: Sequence[Advice] = ()
+    """What an LLM proposed."""
+    given_space: Space | None = None
+    """What may be tried, where it is not all that the engine has."""
+    fits: Callable[[Candidate], bool] = field(default=lambda _: True)
+    """Whether it can fit into memory."""
+
+    @cached_property
+    def space(self) -> Space:
+        if self.given_space:
+            return self.given_space
+        return space_of(self.base.config.engine, tuple(self.catalog.flags))
+
+    @cached_property
+    def costs(self) -> Costs:
+        return costs_of(self.trials, self.space.knobs, self.trial_s)
+
+    @cached_property
+    def failures(self) -> Failures:
+        return failures_of(self.trials, [verdict for _, verdict in self.tested])
+
+    @cached_property
+    def tried(self) -> frozenset[Candidate]:
+        """Measured or crashed."""
+        return frozenset(trial.spec.candidate for trial in self.trials)
 
     def is_new(self, candidate: Candidate) -> bool:
-        """Never tried, whether it was measured or crashed, and the user's own flags as given."""
+        """Never tried, not ruled out, and the user's own flags as given."""
         return (
             candidate != self.base
+            and candidate not in self.tried
             and self.task.allows(candidate)
-            and all(candidate != trial.spec.candidate for trial in self.trials)
+            and self.space.has(candidate)
+            and not self.failures.rule_out(settings_of(candidate))
+            and self.fits(candidate)
         )
+
+    def cost_s(self, candidate: Candidate) -> float:
+        """Seconds that a trial of it will take."""
+        return self.costs.of(candidate)
 
 
 class Policy(Protocol):
@@ -43,5 +119,5 @@ class Policy(Protocol):
 
     name: str
 
-    def propose(self, view: View) -> Sequence[Hypothesis]:
+    def ask(self, view: View) -> Sequence[Hypothesis]:
         """Hypotheses, best first; none when it has nothing to say."""

@@ -2,18 +2,29 @@
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 from advisor.policy.base import View
-from knowledge.cards import Effect, TechniqueCard, expand, load_cards
-from knowledge.types import Change, Decision, Hypothesis, Interval, Metric
-from tools import calibration, makers
+from advisor.policy.prior import (
+    Offer,
+    conflicting,
+    dummy,
+    effect_of,
+    measured_bottleneck,
+    offers,
+    on_own_text,
+)
+from advisor.policy.space import difference
+from knowledge.cards import TechniqueCard, expand, load_cards
+from knowledge.types import Candidate, Change, Decision, Hypothesis, Interval
 
-_UNKNOWN = Interval(low=0.9, high=1.12)
 _UPSIDE_WEIGHT = 0.3
 """How much the optimistic end counts: an uncertain card may be worth a look."""
 _FROM_PROFILE = "профиль"
 _SIGNAL_WORTH = 0.08
 """Log gain that a technique is credited with when the measured bottleneck is the one it is for."""
+COMBINATION = "combination"
+_MOST_TOGETHER = 6
 
 
 class KnowledgePolicy:
@@ -21,14 +32,14 @@ class KnowledgePolicy:
 
     name = "knowledge"
 
-    def propose(self, view: View) -> Sequence[Hypothesis]:
+    def ask(self, view: View) -> Sequence[Hypothesis]:
         found = [
             self._hypothesis(view, card, label, change)
             for card in load_cards()
             if not self._ruled_out(view, card)
             for label, plain in expand(card, view.facts)
-            for change in (_on_own_text(plain, view.facts.get("calibration")),)
-            if not _needs_real_weights(card, change) or not _dummy(view)
+            for change in (on_own_text(plain, view.facts.get("calibration")),)
+            if not _needs_real_weights(card, change) or not dummy(view.facts)
             if view.is_new(view.base.apply(change))
         ]
         return sorted(found, key=_rank, reverse=True)
@@ -42,29 +53,60 @@ class KnowledgePolicy:
         self, view: View, card: TechniqueCard, label: str, change: Change
     ) -> Hypothesis:
         effect = effect_of(card, view.regime, view.metric)
+        candidate = view.base.apply(change)
         return Hypothesis(
             technique=card.name,
             policy=self.name,
             title=f"{card.title} ({label})",
             rationale=card.text,
             change=change,
-            candidate=view.base.apply(change),
+            candidate=candidate,
             parent=view.base.content_id(),
             metric=view.metric,
             predicted_speedup=view.calibration.apply(effect),
             evidence=(*_signal(card, view), *(s.describe() for s in card.sources)),
-            cost_s=view.trial_s + card.cost.extra_s,
+            cost_s=view.cost_s(candidate),
             quality_risk=card.quality_risk,
         )
 
 
-def _on_own_text(change: Change, digest: object) -> Change:
-    """What looks at text looks at the user's own requests, where there are any."""
-    recipe = change.artifact
-    if recipe is None or digest is None or not makers.load(recipe.quantizer).calibrated(recipe):
-        return change
-    options = recipe.options | {calibration.OPTION: str(digest)}
-    return change.replace(artifact=recipe.replace(options=options))
+def combination(view: View) -> Hypothesis | None:
+    """All cards at once that promise a gain without risk: one trial instead of one for each."""
+    chosen: list[Offer] = []
+    for offer in sorted(offers(view), key=lambda one: one.log_gain, reverse=True):
+        safe = offer.card.quality_risk in ("none", "low") and offer.change.artifact is None
+        if safe and offer.log_gain > 0 and not conflicting([*chosen, offer]):
+            candidate = _together(view, [*chosen, offer])
+            if view.space.has(candidate) or view.space.members is None:
+                chosen.append(offer)
+        if len(chosen) == _MOST_TOGETHER:
+            break
+    candidate = _together(view, chosen)
+    if len(chosen) < 2 or not view.is_new(candidate):
+        return None
+    middle = sum(offer.log_gain for offer in chosen)
+    half = math.hypot(*(math.log(o.effect.high / o.effect.low) / 2 for o in chosen))
+    return Hypothesis(
+        technique=COMBINATION,
+        policy=KnowledgePolicy.name,
+        title="Сочетание: " + " + ".join(f"{o.card.title} ({o.label})" for o in chosen),
+        rationale="Техники, от которых ждут выигрыша без риска для качества, одним запуском.",
+        change=difference(view.base, candidate),
+        candidate=candidate,
+        parent=view.base.content_id(),
+        metric=view.metric,
+        predicted_speedup=view.calibration.apply(
+            Interval(low=math.exp(middle - half), high=math.exp(middle + half))
+        ),
+        evidence=tuple(source.describe() for o in chosen for source in o.card.sources[:1]),
+        cost_s=view.cost_s(candidate),
+        quality_risk="low" if any(o.card.quality_risk == "low" for o in chosen) else "none",
+    )
+
+
+def _together(view: View, chosen: Sequence[Offer]) -> Candidate:
+    changed = reduce(lambda c, offer: c.apply(offer.change), chosen, view.task.default)
+    return changed.apply(view.fixed)
 
 
 def _needs_real_weights(card: TechniqueCard, change: Change) -> bool:
@@ -72,42 +114,21 @@ def _needs_real_weights(card: TechniqueCard, change: Change) -> bool:
     return change.artifact is not None or "speculation" in card.topics
 
 
-def _dummy(view: View) -> bool:
-    return bool(view.facts["model"]["dummy_weights"])  # type: ignore[index]
-
-
 def _signal(card: TechniqueCard, view: View) -> tuple[str, ...]:
     """What the profile of the running engine says for this technique."""
     profile = view.facts["profile"]
     assert isinstance(profile, dict)
-    if profile.get("measured") and profile.get("bottleneck") in card.signals:
+    if measured_bottleneck(view.facts) in card.signals:
         return (f"{_FROM_PROFILE}: {profile['evidence'][1]}",)
     return ()
 
 
-def effect_of(card: TechniqueCard, regime: str, metric: Metric) -> Interval:
-    """The card's interval for this regime and kind of metric; a wide one where it says nothing."""
-    kind = _kind(metric)
-    matching = [e for e in card.effects if e.metric == kind and _fits(e, regime)]
-    best = min(matching, key=lambda e: e.regime == "any", default=None)
-    return Interval(low=best.low, high=best.high) if best else _UNKNOWN
-
-
-def _fits(effect: Effect, regime: str) -> bool:
-    return effect.regime in ("any", f"{regime}-bound")
-
-
-def _kind(metric: Metric) -> str:
-    stem = metric.value.split("_")[0]
-    return {"ttft": "ttft", "tpot": "tpot", "itl": "tpot", "e2e": "latency"}.get(stem, "throughput")
-
-
 def _rank(hypothesis: Hypothesis) -> tuple[bool, float]:
     """Engines first, each as it comes: what is tuned for one says nothing of another."""
-    return hypothesis.change.engine is not None, _worth(hypothesis)
+    return hypothesis.change.engine is not None, worth(hypothesis)
 
 
-def _worth(hypothesis: Hypothesis) -> float:
+def worth(hypothesis: Hypothesis) -> float:
     """Expected log gain per second, with some credit for the upside."""
     interval = hypothesis.predicted_speedup
     gain = math.log(interval.middle) + _UPSIDE_WEIGHT * max(0.0, math.log(interval.high))

@@ -1,25 +1,15 @@
-"""Optuna's TPE over the engine's numeric knobs, seeded with every trial so far."""
+"""Optuna's TPE over the engine's knobs, seeded with every trial so far."""
 
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
-
 from advisor.policy.base import View
-from knowledge.types import Change, FlagValue, Frozen, Hypothesis, Interval, TrialResult
+from advisor.policy.points import Told, candidate_at, hypothesis_at, knobs_of, told
+from advisor.policy.space import Knob
+from knowledge.types import FlagValue, Hypothesis
 
-_KNOBS = Path(__file__).parents[2] / "knowledge" / "knobs"
-_PREDICTED = Interval(low=0.85, high=1.2)
 _TRIES = 40
-
-
-class Knob(Frozen):
-    """One numeric or categorical flag and the values worth trying; None is the default."""
-
-    flag: str
-    choices: tuple[FlagValue | None, ...]
 
 
 class SearchPolicy:
@@ -27,26 +17,18 @@ class SearchPolicy:
 
     name = "search"
 
-    def propose(self, view: View) -> Sequence[Hypothesis]:
-        knobs = [k for k in load_knobs(view.base.config.engine) if k.flag in view.catalog.flags]
+    def ask(self, view: View) -> Sequence[Hypothesis]:
+        knobs = knobs_of(view)
         if not knobs:
             return []
-        for change in _suggest(view, knobs):
-            candidate = view.base.apply(change)
+        for values in _suggest(view, knobs):
+            candidate = candidate_at(view, values)
             if view.is_new(candidate):
-                return [_hypothesis(view, change)]
+                return [hypothesis_at(view, self.name, "Поиск TPE", candidate)]
         return []
 
 
-def load_knobs(engine: str) -> tuple[Knob, ...]:
-    """From knowledge/knobs/ENGINE.yaml; none when there is no such file."""
-    path = _KNOBS / f"{engine}.yaml"
-    if not path.exists():
-        return ()
-    return tuple(Knob.model_validate(row) for row in yaml.safe_load(path.read_text()))
-
-
-def _suggest(view: View, knobs: Sequence[Knob]) -> Sequence[Change]:
+def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | None]]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -62,55 +44,31 @@ def _suggest(view: View, knobs: Sequence[Knob]) -> Sequence[Change]:
         better = optuna.study.StudyDirection
         direction = better.MAXIMIZE if view.metric.higher_is_better else better.MINIMIZE
         study = optuna.create_study(direction=direction, sampler=sampler)
-        for result in view.trials:
-            if row := _told(view, result, knobs):
-                study.add_trial(
-                    optuna.trial.create_trial(
-                        params=row[0],
-                        distributions=space,
-                        value=row[1],
-                        user_attrs={"violations": row[2]},
-                    )
+        rows = [row for trial in view.trials if (row := told(view, trial, knobs))]
+        for params, value, violations in _finished(view, rows):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=params,
+                    distributions=space,
+                    value=value,
+                    user_attrs={"violations": violations},
                 )
-        return [Change(flags=study.ask(fixed_distributions=space).params) for _ in range(_TRIES)]
+            )
+        for _ in range(_TRIES):
+            yield study.ask(fixed_distributions=space).params
 
 
-def _told(
-    view: View, result: TrialResult, knobs: Sequence[Knob]
-) -> tuple[dict[str, FlagValue | None], float, list[float]] | None:
-    """(parameters, value, SLO violations) of a trial that lies within the space."""
-    if result.measurement is None or result.spec.candidate.config.engine != view.base.config.engine:
-        return None
-    seen = result.measurement.metrics.get(view.metric)
-    flags = result.spec.candidate.config.flags
-    params = {k.flag: flags.get(k.flag) for k in knobs}
-    if seen is None or any(params[k.flag] not in k.choices for k in knobs):
-        return None
-    metrics = result.measurement.metrics
-    violations = [
-        slo.violation(metrics[slo.metric].value) if slo.metric in metrics else 1.0
-        for slo in view.slos
-    ]
-    return params, seen.value, violations or [0.0]
-
-
-def _hypothesis(view: View, change: Change) -> Hypothesis:
-    shown = ", ".join(
-        f"{flag}={value}" for flag, value in change.flags.items() if value is not None
-    )
-    return Hypothesis(
-        technique="search",
-        policy="search",
-        title=f"Поиск TPE: {shown or 'значения по умолчанию'}",
-        rationale="Точка предложена оптимизатором по всем прошлым испытаниям этой сессии.",
-        change=change,
-        candidate=view.base.apply(change),
-        parent=view.base.content_id(),
-        metric=view.metric,
-        predicted_speedup=view.calibration.apply(_PREDICTED),
-        evidence=(f"{len(view.trials)} испытаний сессии",),
-        cost_s=view.trial_s,
-    )
+def _finished(
+    view: View, rows: Sequence[Told]
+) -> Iterator[tuple[dict[str, FlagValue | None], float, list[float]]]:
+    """A failed trial counts as the worst that was seen, and as infeasible."""
+    figures = [row.figure for row in rows if row.figure is not None]
+    worst = (min if view.metric.higher_is_better else max)(figures, default=0.0)
+    for row in rows:
+        if row.figure is None:
+            yield row.values, worst, [1.0] * len(row.violations)
+        else:
+            yield row.values, row.figure, list(row.violations)
 
 
 POLICY = SearchPolicy()

@@ -41,7 +41,9 @@ def optimize(  # noqa: PLR0913 - the options of the command
     ),
     budget: str = typer.Option("30m", help="Сколько времени на всё."),
     trials: int | None = typer.Option(None, help="Сколько гипотез, не больше."),
-    policy: str = typer.Option("portfolio", help="portfolio, knowledge, search."),
+    policy: str = typer.Option(
+        "portfolio", help="portfolio, knowledge, search, gp, llm, random, grid, smac."
+    ),
     seed: int = typer.Option(0, help="Зерно случайных чисел."),
     naive: bool | None = typer.Option(None, help="Мерить ли наивный transformers (по бюджету)."),
     dummy_weights: bool = typer.Option(
@@ -66,6 +68,7 @@ async def _optimize(
     request: "Request", naive: bool | None, out: Path, json_file: str | None
 ) -> int:
     from advisor.runner import Options, require_budget, require_room, start
+    from api.advice import adviser_of
     from api.cli.watch import Watcher, finish
     from api.client import Client
     from api.tasks import NAIVE_FROM_S, task_of
@@ -89,6 +92,7 @@ async def _optimize(
                 home,
                 watcher.event,
                 watcher.line,
+                adviser_of(Settings()),
             )
         return finish(record, json_file, out)
 

@@ -63,6 +63,7 @@ def resume(
 
 async def _resume(session: str, json_file: str | None) -> int:
     from advisor import runner
+    from api.advice import adviser_of
     from api.cli.watch import Watcher, finish, follow
     from api.client import Client
     from tools.store import Store
@@ -78,7 +79,9 @@ async def _resume(session: str, json_file: str | None) -> int:
         return finish(record, json_file, Path("reports"))
     with Store.open(home.store, "advisor resume") as store, Watcher() as watcher:
         full = store.session(session).session
-        record = await runner.resume(full, store, home, watcher.event)
+        record = await runner.resume(
+            full, store, home, watcher.event, adviser=adviser_of(Settings())
+        )
     return finish(record, json_file, Path("reports"))
 
 

@@ -150,6 +150,7 @@ _PURPOSES = {
     "naive": "Наивный эталон",
     "baseline": "Движок по умолчанию",
     "hypothesis": "Гипотеза",
+    "repeat": "Повтор перед сдачей",
     "production": "Production-проверка",
 }
 SPOKEN = (

@@ -11,7 +11,7 @@ from tools.store import Store
 _METHODS = frozenset(
     ("append", "events", "hypotheses", "production", "profile", "put_hypothesis", "put_production",
      "put_profile", "put_trial", "put_verdict", "record", "samples", "session", "sessions",
-     "set_status", "trial", "trials", "verdicts")
+     "set_status", "task", "trial", "trials", "verdicts")
 )  # fmt: skip
 _ERRORS: dict[str, type[BadInput] | type[StoreError]] = {
     "BadInput": BadInput,

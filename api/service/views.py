@@ -12,6 +12,7 @@ from tools.store import SessionRecord, SessionRow, Status
 _TITLES = {
     "naive": "Наивный эталон: transformers по одному запросу",
     "baseline": "Настройки движка по умолчанию",
+    "repeat": "Повтор лучшего перед сдачей",
     "production": "Запуск с нуля для сдачи",
 }
 

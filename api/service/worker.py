@@ -17,7 +17,9 @@ from pathlib import Path
 from langgraph.runtime import RunControl
 
 from advisor import runner
+from api.advice import adviser_of
 from api.service.remote_store import as_store
+from api.settings import Settings
 from knowledge.errors import AdvisorError
 from tools.home import Home
 from tools.store import Status, Store
@@ -42,7 +44,7 @@ async def _run(session: str, store: Store, home: Home) -> None:
         store.append(session, "failed", {"message": str(error)})
         raise
     # The service publishes what is appended; there is nobody else to tell.
-    await runner.resume(session, store, home, lambda _event: None, control)
+    await runner.resume(session, store, home, lambda _event: None, control, adviser_of(Settings()))
 
 
 def _die_with_the_service() -> None:

@@ -24,6 +24,9 @@ class Artifact(Frozen):
     scheme: str
     options: dict[str, FlagValue] = {}
 
+    def __hash__(self) -> int:
+        return hash((self.quantizer, self.scheme, frozenset(self.options.items())))
+
 
 class EngineConfig(Frozen):
     """How an engine is started. Flags by their long name without dashes: {"max-num-seqs": 64}."""
@@ -31,6 +34,9 @@ class EngineConfig(Frozen):
     engine: str
     flags: dict[str, FlagValue] = {}
     env: dict[str, str] = {}
+
+    def __hash__(self) -> int:
+        return hash((self.engine, frozenset(self.flags.items()), frozenset(self.env.items())))
 
     def apply(self, change: Change) -> "EngineConfig":
         base = self

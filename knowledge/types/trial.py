@@ -13,7 +13,7 @@ from knowledge.types.profiling import StepProfile
 from knowledge.types.quality import QualityPlan, QualityResult, QualityVerdict
 from knowledge.types.task import Metric, ModelSpec, Workload
 
-Purpose = Literal["naive", "baseline", "hypothesis", "production"]
+Purpose = Literal["naive", "baseline", "hypothesis", "repeat", "production"]
 
 
 class Profile(Frozen):

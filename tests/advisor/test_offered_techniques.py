@@ -95,7 +95,7 @@ def _offered(
         trial_s=60.0,
         seed=0,
     )
-    return {hypothesis.technique: hypothesis for hypothesis in POLICY.propose(view)}
+    return {hypothesis.technique: hypothesis for hypothesis in POLICY.ask(view)}
 
 
 @pytest.mark.parametrize("gpu", ["cpu", "t4", "a100", "h100", "b200", "mi300x"])

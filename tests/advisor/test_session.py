@@ -100,7 +100,7 @@ class Ruinous:
 
     name = "ruinous"
 
-    def propose(self, view: View) -> Sequence[Hypothesis]:
+    def ask(self, view: View) -> Sequence[Hypothesis]:
         changes = [Change(flags={"crash-after-s": 0.2}), Change(flags={"hang-at-start": True})]
         return [
             Hypothesis(
@@ -127,7 +127,7 @@ async def test_an_engine_that_dies_or_hangs_costs_its_trial_and_not_the_session(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(policy, "_policies", lambda _: [Ruinous()])
+    monkeypatch.setattr(policy, "load", lambda _: Ruinous())
     monkeypatch.setattr(pace, "SIMULATED", replace(pace.SIMULATED, deadline_s=8))
     record = await runner.start(
         task(tiny_model), runner.Options(naive=False, reports=tmp_path), store, home, lambda _: None

@@ -69,6 +69,11 @@ class Journal(Connection):
         hint = f"Похожие: {', '.join(near)}" if near else "Список сессий: advisor sessions"
         raise BadInput(f"Сессии «{session}» нет", hint)
 
+    def task(self, session: str) -> Task:
+        """What a session is about; the id has to be whole."""
+        ((text,),) = self._rows("SELECT task FROM sessions WHERE session = ?", session)
+        return Task.model_validate_json(text)
+
     def set_status(self, session: str, status: Status | str) -> None:
         with self._transaction() as db:
             value = Status(status).value

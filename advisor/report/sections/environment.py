@@ -2,6 +2,7 @@
 
 import shlex
 
+from advisor.policy.advice import spent_of
 from advisor.report.context import ReportContext, cite, table
 from advisor.report.labels import DECISIONS
 from advisor.report.numbers import DASH, duration, gib, number, percent, plural
@@ -17,6 +18,7 @@ def render(ctx: ReportContext) -> str:
         _machine(ctx),
         _method(ctx),
         _trials(ctx),
+        _advice(ctx),
         "Повторить всю сессию:\n\n```bash\n" + reproduce(ctx) + "\n```",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -87,6 +89,7 @@ def _trials(ctx: ReportContext) -> str:
         "naive": "наивная реализация",
         "baseline": "движок по умолчанию",
         "hypothesis": "гипотеза",
+        "repeat": "повтор перед сдачей",
         "production": "production-проверка",
     }
     rows = [
@@ -96,6 +99,18 @@ def _trials(ctx: ReportContext) -> str:
     ]  # fmt: skip
     head = ["Испытание", "Назначение", "Начало, UTC", "Длилось", "Итог"]
     return "### Все испытания\n\n" + table(head, rows) if rows else ""
+
+
+def _advice(ctx: ReportContext) -> str:
+    """What the LLM's advice took, where one was asked."""
+    spent = spent_of(ctx.record.events)
+    if not spent.questions:
+        return ""
+    asked = plural(spent.questions, "вопрос", "вопроса", "вопросов")
+    return (
+        f"Советы LLM: {asked}, без пригодного ответа {spent.failures}; "
+        f"{number(spent.tokens, 0)} токенов, ${number(spent.usd, 4)}."
+    )
 
 
 def _result(ctx: ReportContext, trial: TrialResult) -> str:

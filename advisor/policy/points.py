@@ -1,0 +1,74 @@
+"""What the optimizers share: trials as points of the knobs, and a point as a hypothesis."""
+
+from collections.abc import Mapping
+
+from advisor.context import figure
+from advisor.policy.base import View
+from advisor.policy.prior import fixed_settings
+from advisor.policy.space import Knob, candidate_of, describe, difference, settings_of
+from knowledge.types import Candidate, FlagValue, Frozen, Hypothesis, Interval, TrialResult
+
+_PREDICTED = Interval(low=0.85, high=1.2)
+
+
+class Told(Frozen):
+    """One trial as an optimizer is told of it."""
+
+    values: dict[str, FlagValue | None]
+    figure: float | None
+    """None when it failed."""
+    violations: tuple[float, ...]
+    """Of the SLOs; above 0 is broken."""
+    seconds: float
+
+
+def knobs_of(view: View) -> list[Knob]:
+    """The knobs that are free: not the user's own flags, not the quick start while screening."""
+    fixed = fixed_settings(view)
+    return [knob for knob in view.space.knobs if knob.flag not in fixed]
+
+
+def told(view: View, trial: TrialResult, knobs: list[Knob]) -> Told | None:
+    """None for a trial outside the space of the knobs."""
+    candidate = trial.spec.candidate
+    if candidate.config.engine != view.base.config.engine:
+        return None
+    settings = settings_of(candidate)
+    values = {knob.flag: settings.get(knob.flag) for knob in knobs}
+    if any(values[knob.flag] not in knob.choices for knob in knobs):
+        return None
+    seen = figure(trial, view.metric)
+    violations = tuple(
+        slo.violation(found.value) if (found := figure(trial, slo.metric)) else 1.0
+        for slo in view.slos
+    )
+    return Told(
+        values=values,
+        figure=seen.value if seen else None,
+        violations=violations or (0.0,),
+        seconds=trial.seconds,
+    )
+
+
+def candidate_at(view: View, values: Mapping[str, FlagValue | None]) -> Candidate:
+    """The base with these knobs, and whatever it has besides."""
+    settings: dict[str, FlagValue | None] = dict(settings_of(view.base))
+    return candidate_of(view.base.config.engine, settings | dict(values) | fixed_settings(view))
+
+
+def hypothesis_at(view: View, policy: str, title: str, candidate: Candidate) -> Hypothesis:
+    """A point that an optimizer proposes, without any reason but its own."""
+    change = difference(view.base, candidate)
+    return Hypothesis(
+        technique="search",
+        policy=policy,
+        title=f"{title}: {describe(settings_of(candidate))}",
+        rationale="Точка предложена оптимизатором по всем прошлым испытаниям этой сессии.",
+        change=change,
+        candidate=candidate,
+        parent=view.base.content_id(),
+        metric=view.metric,
+        predicted_speedup=view.calibration.apply(_PREDICTED),
+        evidence=(f"{len(view.trials)} испытаний сессии",),
+        cost_s=view.cost_s(candidate),
+    )

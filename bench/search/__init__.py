@@ -1,0 +1,1 @@
+"""Search policies against recorded grids and simulated spaces."""

@@ -1,0 +1,138 @@
+"""The LLM's advice from recorded answers: checked, budgeted, and never in the way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor import runner
+from advisor.consultation.types import LlmEndpoint
+from advisor.policy.advice import ASKED, FAILED, Adviser, LlmBudget, spent_of
+from tests.advisor.simulated import task
+from tools.home import Home
+from tools.store import SessionRecord, Status, Store
+
+SECRET = "sk-very-secret"
+
+
+class _Endpoint:
+    """Answers every chat completion with the recorded content, or an error status."""
+
+    def __init__(self) -> None:
+        self.content: str = ""
+        self.status = 200
+        self.silent = False
+        self.requests: list[dict[str, Any]] = []
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = next(
+            int(line.split(":")[1])
+            for line in head.split("\r\n")
+            if line.startswith("content-length")
+        )
+        self.requests.append(json.loads(await reader.readexactly(length)))
+        if self.silent:
+            await asyncio.sleep(5)
+        message = {"role": "assistant", "content": self.content}
+        body = {
+            "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000},
+        }  # fmt: skip
+        text = json.dumps(body if self.status == 200 else {"error": {"message": "no"}}).encode()
+        writer.write(
+            f"HTTP/1.1 {self.status} X\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            f"content-length: {len(text)}\r\n\r\n".encode()
+            + text
+        )
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[_Endpoint]:
+    script = _Endpoint()
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    script.port = server.sockets[0].getsockname()[1]
+    yield script
+    server.close()
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    with Store.open(home.store, "test") as opened:
+        yield opened
+
+
+async def _session(
+    model: Path, store: Store, home: Home, out: Path, port: int, **budget: Any
+) -> SessionRecord:
+    llm = LlmEndpoint(f"http://127.0.0.1:{port}/v1", "m", SECRET, timeout_s=1)
+    asked = task(model, trials=1).replace(policy="llm")
+    options = runner.Options(naive=False, reports=out)
+    return await runner.start(
+        asked, options, store, home, lambda _: None, adviser=Adviser(llm, LlmBudget(**budget))
+    )
+
+
+def _answer(*proposals: dict[str, Any], comment: str = "") -> str:
+    return json.dumps({"proposals": list(proposals), "comment": comment})
+
+
+async def test_what_exists_is_measured_and_what_does_not_is_refused(
+    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    endpoint.content = _answer(
+        {"technique": "magic", "settings": {}, "reason": "x"},
+        {"technique": "settings", "settings": {"no-such-flag": 1}, "reason": "x"},
+        {"technique": "settings", "settings": {"max-num-seqs": 9}, "reason": "x"},
+        {"technique": "settings", "settings": {"max-num-seqs": 8}, "reason": "Меньше шагов."},
+        comment="Стало быстрее в 7777 раз.",
+    )
+    record = await _session(
+        tiny_model, store, home, tmp_path, endpoint.port, usd_per_1m_input=1, usd_per_1m_output=10
+    )
+    assert record.row.status is Status.DONE
+    ((_, hypothesis),) = record.hypotheses
+    assert hypothesis.policy == "llm"
+    assert hypothesis.candidate.config.flags == {"max-num-seqs": 8}
+    assert hypothesis.rationale == "Меньше шагов."
+    (event,) = [e for e in record.events if e.kind == ASKED]
+    assert event.payload["refused"] == 3
+    assert "7777" not in str(event.payload["comment"])
+    spent = spent_of(record.events)
+    assert (spent.tokens, round(spent.usd, 6)) == (1000, 0.0019)
+    sent = json.dumps(endpoint.requests[0], ensure_ascii=False)
+    assert SECRET not in sent
+    assert str(tiny_model) not in sent
+    schema = endpoint.requests[0]["response_format"]["json_schema"]["schema"]
+    named = schema["properties"]["proposals"]["items"]["properties"]["technique"]["enum"]
+    assert "settings" in named
+    assert len(named) > 3
+
+
+@pytest.mark.parametrize("trouble", ["json", "schema", "rate", "error", "silence", "dead"])
+async def test_without_a_useful_answer_the_session_goes_on(
+    trouble: str, endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    endpoint.content = "{oops" if trouble == "json" else '{"proposals": 3}'
+    endpoint.status = {"rate": 429, "error": 500}.get(trouble, 200)
+    endpoint.silent = trouble == "silence"
+    port = 9 if trouble == "dead" else endpoint.port
+    record = await _session(tiny_model, store, home, tmp_path, port)
+    assert record.row.status is Status.DONE
+    assert [e.kind for e in record.events if e.kind in (ASKED, FAILED)] == [FAILED]
+    assert SECRET not in json.dumps([e.payload for e in record.events])
+
+
+async def test_an_empty_purse_asks_nothing(
+    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    record = await _session(tiny_model, store, home, tmp_path, endpoint.port, tokens=100)
+    assert record.row.status is Status.DONE
+    assert endpoint.requests == []

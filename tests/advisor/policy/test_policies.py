@@ -1,0 +1,116 @@
+"""Every policy through ask and tell: it stays in the space, repeats nothing, and learns."""
+
+import random
+
+import pytest
+
+from advisor.policy import load, names
+from advisor.policy.costs import costs_of
+from advisor.policy.loop import AskTell
+from advisor.policy.portfolio import BLIND
+from advisor.policy.pruning import failures_of
+from advisor.policy.space import Knob, candidate_of
+from advisor.policy.surrogate import Point, Prior, Surrogate, coding_of
+from bench.search.handin import surface_of
+from bench.search.replay import replay
+from bench.search.spaces import FAMILIES, draw
+from knowledge.errors import BadInput
+from knowledge.types import Candidate, Cause, EngineConfig, Failure
+
+_BY_SPACE = [name for name in names() if name not in ("llm", "smac")]
+
+
+@pytest.mark.parametrize("name", _BY_SPACE)
+def test_a_policy_proposes_new_members_of_the_space(name):
+    surface, rng, launched = surface_of(0), random.Random(0), set()
+    loop = AskTell(surface.task, load(name), surface.catalog, surface.profile, space=surface.space)
+    loop.tell(None, surface.measure(surface.task.default, 0, rng, launched))
+    seen = {surface.task.default}
+    for ordinal in range(1, 7):
+        hypothesis = loop.ask()
+        if hypothesis is None:
+            assert name == "knowledge"
+            break
+        assert hypothesis.candidate in surface.rows
+        assert hypothesis.candidate not in seen
+        assert hypothesis.predicted_speedup.low < hypothesis.predicted_speedup.high
+        seen.add(hypothesis.candidate)
+        loop.tell(hypothesis, surface.measure(hypothesis.candidate, ordinal, rng, launched))
+
+
+def test_the_same_history_gives_the_same_proposal():
+    surface = draw(FAMILIES[0], 3)
+    runs = [replay(surface, "a", load("portfolio"), 3, 5) for _ in range(2)]
+    assert runs[0].best == runs[1].best
+
+
+def test_without_the_cards_the_model_beats_random_points():
+    surface = surface_of(1)
+    ours = replay(surface, "blind", BLIND, 1, 16)
+    theirs = replay(surface, "random", load("random"), 1, 16)
+    assert sum(ours.best) > sum(theirs.best)
+    assert ours.best[-1] >= surface.best - 0.03
+
+
+def test_an_unknown_policy_is_named():
+    with pytest.raises(BadInput, match="portfolio"):
+        load("oracle")
+
+
+def test_two_failures_rule_out_what_they_share_and_larger_values_of_it():
+    surface, rng, launched = surface_of(0), random.Random(0), set()
+    fine = surface.measure(_sim({"max-num-seqs": 8}), 1, rng, launched)
+    dead = [
+        _failed(surface.measure(_sim(flags), k, rng, launched))
+        for k, flags in enumerate(
+            ({"max-num-seqs": 12, "dtype": "float16"}, {"max-num-seqs": 12, "enforce-eager": True})
+        )
+    ]
+    one = failures_of([fine, dead[0]])
+    assert not one.rule_out({"max-num-seqs": 12})
+    assert one.chance_to_live({"max-num-seqs": 12}) < one.chance_to_live({"max-num-seqs": 8})
+    alone = failures_of([fine, _failed(surface.measure(_sim({"max-num-seqs": 12}), 5, rng, set()))])
+    assert alone.rule_out({"max-num-seqs": 32})
+    assert not alone.rule_out({"max-num-seqs": 8})
+
+
+def test_a_warm_start_is_cheaper_than_a_cold_one():
+    surface, rng, launched = surface_of(0), random.Random(0), set()
+    trials = [
+        surface.measure(_sim(flags), k, rng, launched)
+        for k, flags in enumerate(({}, {"max-num-seqs": 8}, {"dtype": "bfloat16"}))
+    ]
+    costs = costs_of(trials, surface.space.knobs, 60)
+    warm, cold = costs.of(_sim({"max-num-seqs": 32})), costs.of(_sim({"dtype": "float16"}))
+    assert warm == surface.warm_s + surface.load_s
+    assert cold == surface.cold_s + surface.load_s
+
+
+def test_cards_that_measurements_contradict_lose_their_trust():
+    card = Prior({"a": 1}, 0.4, 0.05)
+    rows = [{"a": a, "b": b, "c": c} for a in (None, 1) for b in (None, 1) for c in (None, 1)]
+    points = [Point(row, -0.3 if row["a"] else 0.0, 0.01) for row in rows]
+    coding = coding_of(rows, [card])
+    assert Surrogate(coding, points).shape.trust == 0.0
+    agreeing = [Point(row, 0.4 if row["a"] else 0.0, 0.01) for row in rows]
+    assert Surrogate(coding, agreeing).shape.trust == 1.0
+
+
+def test_true_and_one_are_different_levels():
+    coding = coding_of([{"a": True}, {"a": 1}])
+    codes, _ = coding.encode([{"a": True}, {"a": 1}, {}])
+    assert len({int(code) for code in codes[:, 0]}) == 3
+
+
+def test_a_knob_may_be_a_variable_or_an_artifact():
+    assert Knob(flag="$X", choices=(None, "1")).kind == "env"
+    assert candidate_of("vllm", {"$X": "1"}).config.env == {"X": "1"}
+
+
+def _sim(flags) -> Candidate:
+    return Candidate(config=EngineConfig(engine="sim", flags=flags))
+
+
+def _failed(trial):
+    failure = Failure(cause=Cause.OUT_OF_MEMORY, message="")
+    return trial.replace(failure=failure, measurement=None)
