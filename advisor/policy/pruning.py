@@ -113,9 +113,9 @@ def _suspects(settings: Settings, working: Sequence[frozenset[tuple[str, FlagVal
     return Suspects(
         tuple(
             tuple(
-                one
-                for chosen in combinations(items, size)
-                if not any((one := frozenset(chosen)) <= alive for alive in working)
+                chosen
+                for chosen in map(frozenset, combinations(items, size))
+                if not any(chosen <= alive for alive in working)
             )
             for size in range(1, len(_WEIGHTS) + 1)
         )
