@@ -19,7 +19,9 @@ class QualityPlan(Frozen):
     floor: QualityFloor = QualityFloor()
     grow_to: int | None = None
     """Score more, up to so many pieces, while the comparison is undecided; the reference scores
-    them all. None: `chunks` and no more."""
+    as many as `grow_s` allows. None: `chunks` and no more."""
+    grow_s: float = Field(default=40.0, gt=0)
+    """Nothing is added after so many seconds: a slow machine has other uses for its time."""
     top: int = Field(default=4, ge=0)
     """Likeliest tokens asked for at each place, where the engine returns them."""
     answers: bool = True

@@ -19,12 +19,17 @@ async def assess(
 ) -> QualityResult:
     """Score the held-out text, growing the sample while the comparison with the reference is open.
 
-    Without a reference everything is scored: it will be the reference. Raises QualityUnavailable.
+    Without a reference as much is scored as the plan's time allows: it will be the reference, and
+    others score no more than it has. Raises QualityUnavailable.
     """
 
     def decided(seen: QualityResult) -> bool:
+        if seen.seconds >= plan.grow_s:
+            return True
         if reference is None:
             return False
+        if len(seen.chunk_logprobs) >= len(reference.chunk_logprobs):
+            return True
         return quality_verdict(reference, seen, plan, seed=seed).outcome != "unknown"
 
     seen = await score(target, plan, tokenizer, decided)
