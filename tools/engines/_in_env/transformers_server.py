@@ -97,9 +97,12 @@ class Reference:
             return ask.prompt
         if ask.messages is None:
             return list(self._tokenizer(ask.prompt)["input_ids"])
-        text = self._tokenizer.apply_chat_template(
-            ask.messages, add_generation_prompt=True, tokenize=False
-        )
+        try:
+            text = self._tokenizer.apply_chat_template(
+                ask.messages, add_generation_prompt=True, tokenize=False
+            )
+        except ValueError as error:  # a base model has no template
+            raise BadRequest(str(error).split(". ", maxsplit=1)[0]) from error
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     async def generate(
