@@ -37,14 +37,14 @@ OnEvent = Callable[[Event], None]
 class Pace:
     """How long a trial's parts last; shorter on a simulated engine."""
 
-    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=24, rounds=1))
+    load: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=3, round_s=20, rounds=1))
     naive: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=0.5, round_s=16, rounds=1))
     production: LoadPlan = field(default_factory=lambda: LoadPlan(warmup_s=4, round_s=8, rounds=6))
     """In turns its rounds are a limit: it ends once the answer is clear."""
     most_rounds: int = 10
     """As many rounds in turns where the budget that is left has room for them."""
     load_search: LoadSearch = field(default_factory=LoadSearch)
-    quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=16, grow_to=48))
+    quality: QualityPlan = field(default_factory=lambda: QualityPlan(chunks=12, grow_to=48))
     drain_s: float = 3.0
     """How long a round's last requests take, for the reckoning of the budget."""
     deadline_s: float = 420.0

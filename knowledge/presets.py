@@ -46,7 +46,7 @@ def _closed(concurrency: int) -> ClosedLoop:
 
 
 _ALL = (
-    _workload("demo", _closed(8), (102, 154), (51, 77), "128 ± 20 % in, 64 ± 20 % out, 8 потоков"),
+    _workload("demo", _closed(8), (51, 77), (26, 38), "64 ± 20 % in, 32 ± 20 % out, 8 потоков"),
     _workload(
         "chat",
         _closed(16),

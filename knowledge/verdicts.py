@@ -20,6 +20,7 @@ HOST_BOUND_FROM = 0.35
 IDLE_FROM = 0.5
 _FAR_FROM_CEILING = 0.3
 _ABOVE_CEILING = 1.05
+_GIGAS_UP_TO = 1e11
 PART_NAMES: dict[Part, str] = {
     Part.GEMM: "GEMM",
     Part.ATTENTION: "attention",
@@ -180,7 +181,13 @@ def _why(
             f"лишь {100 * compute:.0f} % от пика. Узкое место — пропускная способность памяти.{far}"
         )
     return (
-        f"За шаг {format_number(ceiling.flops / 1e12, 2)} TFLOP, то есть "
-        f"{format_number(flops / 1e12, 1)} TFLOP/s: {100 * compute:.0f} % от пика устройства, "
-        f"а памяти лишь {100 * bandwidth:.0f} %. Узкое место — вычисления.{far}"
+        f"За шаг {_operations(ceiling.flops)}, то есть {_operations(flops)}/s: "
+        f"{100 * compute:.0f} % от пика устройства, а памяти лишь {100 * bandwidth:.0f} %. "
+        f"Узкое место — вычисления.{far}"
     )
+
+
+def _operations(count: float) -> str:
+    """On a CPU a step is a few GFLOP, on a GPU some TFLOP."""
+    scale, unit = (1e9, "GFLOP") if count < _GIGAS_UP_TO else (1e12, "TFLOP")
+    return f"{format_number(count / scale, 2)} {unit}"

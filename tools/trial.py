@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 
 from knowledge.errors import (
     AdvisorError,
@@ -20,6 +21,7 @@ from knowledge.errors import (
     UnknownFlag,
 )
 from knowledge.measure import machine_changed, round_points, summarize
+from knowledge.measure.requests import kept_after_ramp
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
@@ -59,6 +61,8 @@ _MEMORY_WAIT_S = {"cpu": 10.0, "cuda": 60.0}
 _DRAIN_S = 60.0
 _LOG_LINES = 40
 _WARM_UP_TOKENS = 32
+_REQUESTS_A_ROUND = 1.5
+_MOST_STRETCH = 3.0
 _PROFILE_LEAD_S = 3.0
 _PROFILE_DEADLINE_S = 240.0
 
@@ -105,7 +109,8 @@ async def run_trials(
 ) -> tuple[Measured, ...]:
     """Measure several candidates in turns, round by round, so that drift hits all alike.
 
-    All servers are up at once; the order within a round alternates. `until` is asked after every
+    All servers are up at once; the order within a round alternates. A round lasts as long as asked,
+    longer where the warm-up shows that a request would hardly fit in. `until` is asked after every
     round whether the answer is clear, as long as no arm has failed. With a `reference` the
     quality's sample ends as soon as the comparison with it is decided.
     """
@@ -114,6 +119,9 @@ async def run_trials(
         await asyncio.gather(*(arm.attempt(arm.start()) for arm in arms))
         for arm in arms:
             await arm.attempt(arm.warm_up())
+        longest = max(arm.round_s for arm in arms)
+        for arm in arms:
+            arm.round_s = longest
         speeds = await _rounds(arms, world, until)
         for arm in arms:
             await arm.attempt(arm.judge(speeds))
@@ -209,12 +217,14 @@ class _Arm:
     integrity: IntegrityResult | None = None
     failure: Failure | None = None
     highest_load: dict[str, float] | None = None
+    round_s: float = 0.0
     free_before: int = 0
     machine: tuple[GpuFingerprint, ...] = ()
     busy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.engine = engines.load(self.spec.candidate.config.engine)
+        self.round_s = self.spec.load.round_s
         self.log = self.world.logs / f"{self.spec.trial_id}.log"
         self.tokenizer = _tokenizer(Path(self.spec.model.path))
         self.traces = self.world.logs / f"{self.spec.trial_id}-trace"
@@ -311,12 +321,14 @@ class _Arm:
         if not measured.trace_path:
             light = measured.replace(output_tokens=Lengths(low=short, high=short))
             prompts = PromptSource(light, self.tokenizer, self.spec.load.seed)
-        await self._round(-1, self.spec.load.warmup_s, prompts)
+        outcome = await self._round(-1, self.spec.load.warmup_s, prompts)
+        needed = _REQUESTS_A_ROUND * _request_s(outcome.samples, measured.output_tokens.mean)
+        self.round_s = min(max(self.round_s, needed), _MOST_STRETCH * self.round_s)
 
     async def measure(self, index: int) -> None:
         assert self.sampler
         async with self.sampler:
-            outcome = await self._round(index, self.spec.load.round_s)
+            outcome = await self._round(index, self.round_s)
         self.samples += outcome.samples
         self.recounts += outcome.recounts
         self.lags_ms.append(outcome.loop_lag_p99_ms)
@@ -344,7 +356,7 @@ class _Arm:
         return [
             round_points(
                 [sample for sample in self.samples if sample.round == index],
-                round_s=self.spec.load.round_s,
+                round_s=self.round_s,
                 slos=self.slos,
             )
             for index in rounds
@@ -354,7 +366,7 @@ class _Arm:
         """Sum up, check that the figures are what they claim to be, and score quality."""
         measured = summarize(
             self.samples,
-            round_s=self.spec.load.round_s,
+            round_s=self.round_s,
             slos=self.slos,
             seed=self.spec.load.seed,
         )
@@ -498,6 +510,21 @@ def _tokenizer(folder: Path) -> Tokenizer | None:
     with suppress(AdvisorError, OSError):
         return Tokenizer.from_folder(folder)
     return None
+
+
+def _request_s(samples: Sequence[RequestSample], output_tokens: float) -> float:
+    """What a whole request would take, by the short ones of the warm-up; 0 when none was served."""
+    served = [
+        s
+        for s in kept_after_ramp(samples)
+        if s.ok and s.first_token_s is not None and s.last_token_s
+    ]
+    if not served:
+        return 0.0
+    first_s = fmean((s.first_token_s or 0.0) - s.sent_s for s in served)
+    steps = sum(max(0, (s.output_tokens or 1) - 1) for s in served)
+    decode_s = sum((s.last_token_s or 0.0) - (s.first_token_s or 0.0) for s in served)
+    return first_s + (decode_s / steps * output_tokens if steps else 0.0)
 
 
 def _per_token(energy_j: float | None, samples: Sequence[RequestSample]) -> float | None:

@@ -39,6 +39,16 @@ def answer_findings(reference: Answers, candidate: Answers, least_prefix: float)
     return tuple(found)
 
 
+def new_echoes(reference: Answers, candidate: Answers) -> list[str]:
+    """Pairs of prompts that the candidate answers alike and the reference, asked both, does not."""
+    asked = {answer.prompt_id for answer in reference.answers}
+    return sorted(
+        pair
+        for pair in set(candidate.echoed) - set(reference.echoed)
+        if asked.issuperset(pair.split(" = "))
+    )
+
+
 def _pairs(reference: Answers, candidate: Answers) -> list[tuple[GreedyAnswer, GreedyAnswer]]:
     theirs = {answer.prompt_id: answer for answer in candidate.answers}
     return [(a, theirs[a.prompt_id]) for a in reference.answers if a.prompt_id in theirs]
@@ -109,6 +119,6 @@ def _cache(reference: Answers, candidate: Answers) -> list[str]:
     found = []
     if candidate.replayed and not reference.replayed:
         found.append("при temperature 1,5 дважды пришёл один и тот же текст: ответы из кэша")
-    if new := sorted(set(candidate.echoed) - set(reference.echoed)):
+    if new := new_echoes(reference, candidate):
         found.append(f"на разные запросы один и тот же ответ: {new[0]}")
     return found

@@ -21,7 +21,9 @@ class QualityPlan(Frozen):
     """Score more, up to so many pieces, while the comparison is undecided; the reference scores
     as many as `grow_s` allows. None: `chunks` and no more."""
     grow_s: float = Field(default=40.0, gt=0)
-    """Nothing is added after so many seconds: a slow machine has other uses for its time."""
+    """Nothing is added after so many seconds: a slow machine has other uses for its time. Where
+    the sample may grow it may also end early, but not below `least` pieces."""
+    least: int = Field(default=8, ge=2)
     top: int = Field(default=4, ge=0)
     """Likeliest tokens asked for at each place, where the engine returns them."""
     answers: bool = True

@@ -114,3 +114,10 @@ async def test_the_highest_load_is_searched_only_where_it_was_asked_for(
     found = (await run_trial(asked.replace(ordinal=2), world, (slo,))).result.highest_load
     assert found
     assert found["streams"] >= 4
+
+
+async def test_a_round_is_longer_where_a_request_hardly_fits(spec: Spec, world: World) -> None:
+    asked = spec(0).replace(load=LoadPlan(warmup_s=0.1, round_s=0.05, rounds=1))
+    slow = (await run_trial(asked, world)).result.measurement
+    assert slow
+    assert 0.05 < slow.window_s <= 3 * 0.05

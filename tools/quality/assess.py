@@ -20,7 +20,8 @@ async def assess(
     """Score the held-out text, growing the sample while the comparison with the reference is open.
 
     Without a reference as much is scored as the plan's time allows: it will be the reference, and
-    others score no more than it has. Raises QualityUnavailable.
+    others score no more than it has. One so slow that the text alone took all the time gives few
+    answers: of the engine's default it is enough to know what they are. Raises QualityUnavailable.
     """
 
     def decided(seen: QualityResult) -> bool:
@@ -33,6 +34,8 @@ async def assess(
         return quality_verdict(reference, seen, plan, seed=seed).outcome != "unknown"
 
     seen = await score(target, plan, tokenizer, decided)
+    brief = reference is None and plan.grow_to is not None and seen.seconds >= plan.grow_s
     if plan.answers:
-        seen = seen.replace(answers=await greedy_answers(target, tokenizer))
-    return seen.replace(tasks=await solve(target, plan, tokenizer), tasks_sha256=plan.tasks_sha256)
+        seen = seen.replace(answers=await greedy_answers(target, tokenizer, brief=brief))
+    asked = plan.replace(answers=plan.answers and not brief)
+    return seen.replace(tasks=await solve(target, asked, tokenizer), tasks_sha256=plan.tasks_sha256)

@@ -22,26 +22,30 @@ _COMPARABLE_CHARACTERS = 40
 _DRAWN_CHARACTERS = 12
 _TOKENIZED_CHARACTERS = 500
 _SAMPLING = {"temperature": 1.5}
+_BRIEF = 3
 _CAP_NATS = 5.0
 """A token outside the returned list counts as this far from the likeliest."""
 
 
-async def greedy_answers(target: Target, tokenizer: Tokenizer | None) -> Answers:
+async def greedy_answers(
+    target: Target, tokenizer: Tokenizer | None, *, brief: bool = False
+) -> Answers:
     """Ask every probe once; read the continuations back as prompts; sample one prompt twice.
 
-    Raises QualityUnavailable when the server does not answer completions at all.
+    `brief`: every third probe, and nothing that looks for faults. Raises QualityUnavailable when
+    the server does not answer completions at all.
     """
-    asked = probes()
+    asked = probes()[:: _BRIEF if brief else 1]
     said = await in_turn(lambda probe: ask(target, probe), asked)
     given = {probe.name: one for probe, one in zip(asked, said, strict=True) if one is not None}
     if not given:
         raise QualityUnavailable("сервер не ответил ни на один контрольный запрос", "")
     return Answers(
         answers=tuple(given.values()),
-        regret_nats=await _regret(target, tokenizer, asked, given),
+        regret_nats=None if brief else await _regret(target, tokenizer, asked, given),
         foreign_tokens=await _foreign_tokens(target, tokenizer),
         echoed=_echoes(asked, given),
-        replayed=await _replayed(target, asked[0]),
+        replayed=None if brief else await _replayed(target, asked[0]),
     )
 
 

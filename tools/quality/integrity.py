@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from knowledge.statistics import paired_tokens
+from knowledge.statistics.answers import new_echoes
 from knowledge.types import (
     Answers,
     Check,
@@ -83,7 +84,7 @@ def with_quality(
     if reference is not None:
         more.append(_fingerprint(quality, reference))
     if quality.answers is not None:
-        known = reference.answers.echoed if reference and reference.answers else None
+        known = reference.answers if reference else None
         more.append(_replay(quality.answers, known))
     return found.replace(checks=(*found.checks, *more))
 
@@ -277,13 +278,12 @@ def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
     )
 
 
-def _replay(answers: Answers, known: Sequence[str] | None) -> Check:
+def _replay(answers: Answers, known: Answers | None) -> Check:
     """What no model does: the same text twice at a high temperature, or to other prompts.
 
-    A weak model may answer two prompts alike; `known` are those that the reference did too, and
-    without a reference it is no proof.
+    A weak model may answer two prompts alike: without a reference that does not, it is no proof.
     """
-    echoed = [pair for pair in answers.echoed if known is not None and pair not in known]
+    echoed = new_echoes(known, answers) if known else []
     name = "Ответы порождает модель (replayed answers)"
     asked = "при temperature 1,5 разные тексты, на разные запросы разные ответы"
     if answers.replayed is None and not echoed:

@@ -48,7 +48,8 @@ async def score(
     """Score the plan's held-out pieces by POST /v1/completions, a few requests at a time.
 
     `enough` looks at what is scored after every `plan.chunks` pieces and may end it before
-    `plan.most`. Raises QualityUnavailable when the server speaks no dialect, fails, or
+    `plan.most`. A plan that may grow ends once its time is over and `plan.least` are scored.
+    Raises QualityUnavailable when the server speaks no dialect, fails, or
     answers with anything but one finite log-probability per token.
     """
     pieces = nested(held_out(tokenizer, plan.most, plan.chunk_tokens), plan.chunks)
@@ -56,10 +57,14 @@ async def score(
     reader = await Reader.find(target, plan.top, pieces[0])
     done = [reader.first]
     while True:
-        batch = pieces[len(done) : plan.chunks * (1 + len(done) // plan.chunks)]
-        done += await reader.read(batch)
-        result = _result(pieces[: len(done)], done, time.monotonic() - started)
-        if len(done) == len(pieces) or (enough and enough(result)):
+        look = plan.chunks * (1 + len(done) // plan.chunks)
+        done += await reader.read(pieces[len(done) : min(look, len(done) + IN_FLIGHT)])
+        seconds = time.monotonic() - started
+        late = plan.grow_to is not None and seconds >= plan.grow_s and len(done) >= plan.least
+        if not (late or len(done) in (look, len(pieces))):
+            continue
+        result = _result(pieces[: len(done)], done, seconds)
+        if late or len(done) == len(pieces) or (enough and enough(result)):
             return result
 
 

@@ -103,3 +103,8 @@ def test_what_a_server_does_not_tell_is_not_held_against_it() -> None:
         replayed=None,
     )
     assert findings(silent) == ()
+
+
+def test_an_echo_of_what_the_reference_was_not_asked_is_no_proof() -> None:
+    fewer = given(answers=given().answers[:1])
+    assert answer_findings(fewer, given(echoed=("text-0 = text-1",)), 0.0) == ()

@@ -102,3 +102,27 @@ async def test_an_open_question_grows_the_sample_and_then_says_unknown(
     assert verdict.outcome == "unknown"
     assert verdict.power is not None
     assert verdict.power < 0.5
+
+
+async def test_a_slow_reference_is_scored_and_asked_less_and_still_tells_a_fault(
+    tokenizer: Tokenizer,
+) -> None:
+    plan = PLAN.replace(grow_s=1e-9, least=2)
+    async with LanguageServer(Model(), tokenizer) as server:
+        slow = await assess(Target(server.url, "m"), plan, tokenizer)
+        whole = await assess(Target(server.url, "m"), plan.replace(grow_to=None), tokenizer)
+    assert slow.answers
+    assert whole.answers
+    assert len(slow.chunk_ids) == len(whole.chunk_ids) == 4
+    assert 1 < len(slow.answers.answers) < len(whole.answers.answers) / 2
+    assert slow.answers.regret_nats is None
+    assert not slow.tasks
+    assert whole.tasks
+    async with LanguageServer(Model(), tokenizer) as server:
+        same = await assess(Target(server.url, "m"), PLAN, tokenizer, slow)
+    assert same.answers
+    assert len(same.answers.answers) == len(whole.answers.answers)
+    assert not quality_verdict(slow, same, PLAN, seed=0).findings
+    async with LanguageServer(Model(noise=1.5), tokenizer) as server:
+        broken = await assess(Target(server.url, "m"), PLAN, tokenizer, slow)
+    assert quality_verdict(slow, broken, PLAN, seed=0).outcome == "worse"
