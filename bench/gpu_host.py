@@ -63,7 +63,7 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     fp8 = ("--flag", "quantization=fp8", "--flag", "kv-cache-dtype=fp8")
     reports = ("--out", str(out / "reports"))
     optimize = (*_ADVISOR, "optimize", shape, "--dummy-weights", "--no-naive", *reports)
-    ceilings = (chosen.engine_python, str(_HERE / "gpu_ceilings.py"), *json_to("ceilings"))
+    ceilings = (chosen.engine_python, "-P", str(_HERE / "gpu_ceilings.py"), *json_to("ceilings"))
     scale = ("--scale", str(chosen.long_input / 8192))
     both = ("--session", "last", "--only", "default,ours", "--cut", "12", *scale)
     eager = profile("profile-eager", *long, "--flag", "enforce-eager")

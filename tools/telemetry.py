@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -38,6 +39,8 @@ class Sampler:
         self._began: float | None = None
         self._open = ExitStack()
         self._task: asyncio.Task[None] | None = None
+        self._reading = threading.Lock()
+        self._closed = True
 
     async def __aenter__(self) -> Self:
         nvml = self._open.enter_context(opened_nvml())
@@ -46,6 +49,7 @@ class Sampler:
             self._gpus = self._gpus or [GpuSampler() for _ in handles]
             for gpu, handle in zip(self._gpus, handles, strict=True):
                 gpu.open(nvml, handle)
+        self._closed = False
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -59,9 +63,12 @@ class Sampler:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        for gpu in self._gpus:
-            gpu.close()
-        self._open.close()
+        # Its thread may still be at it, and NVML shut down under a reader takes the process along.
+        with self._reading:
+            self._closed = True
+            for gpu in self._gpus:
+                gpu.close()
+            self._open.close()
 
     def result(self) -> Telemetry:
         """Means and peaks; None for what was never seen. CPU: 100 % is one core kept busy."""
@@ -92,6 +99,11 @@ class Sampler:
             await asyncio.sleep(self._every_s)
 
     def _sample(self, look_for_children: bool) -> None:
+        with self._reading:
+            if not self._closed:
+                self._read(look_for_children)
+
+    def _read(self, look_for_children: bool) -> None:
         if look_for_children:
             self._look()
         cpu, rss, seen = 0.0, 0, 0

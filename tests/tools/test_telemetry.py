@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -50,3 +51,32 @@ async def test_a_process_that_is_gone_gives_no_samples() -> None:
     assert seen.samples == 0
     assert seen.rss_peak_bytes is None
     assert seen.cpu_percent_mean is None
+
+
+async def test_a_card_is_not_closed_under_a_thread_that_reads_it() -> None:
+    """NVML that is shut down while a thread asks it takes the whole process along."""
+
+    class Card:
+        reading, caught, reads = False, False, 0
+
+        def sample(self) -> None:
+            self.reading, self.reads = True, self.reads + 1
+            time.sleep(0.1)
+            self.reading = False
+
+        def latest(self) -> dict[str, float]:
+            return {}
+
+        def close(self) -> None:
+            self.caught = self.reading
+
+    card = Card()
+    sampler = Sampler(os.getpid(), every_s=0.01)
+    sampler._gpus = [card]  # type: ignore[list-item]
+    async with sampler:
+        while not card.reading:
+            await asyncio.sleep(0.001)
+    reads = card.reads
+    await asyncio.sleep(0.3)
+    assert not card.caught
+    assert card.reads == reads
