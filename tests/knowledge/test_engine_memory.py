@@ -1,5 +1,7 @@
 """The account of a GPU's memory against what vLLM itself wrote in its log."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from knowledge.types import ModelFacts
 GIB = 2**30
 H100_BYTES = 85_520_809_984  # what the driver reports
 WITHIN = 0.05
+SHAPES = Path(__file__).parents[2] / "bench" / "shapes"
 
 # vLLM 0.26.0 on one H100 80GB HBM3, Llama-3.1-8B shape, its own log (2026-11-23): "Model loading
 # took", "Available KV cache memory", "GPU KV cache size"; 0.92 of the memory, by default.
@@ -50,6 +53,19 @@ def test_within_five_percent_of_vllm_on_an_h100(
     assert found.kv_budget_bytes == pytest.approx(kv_gib * GIB, rel=WITHIN)
     assert found.kv_tokens == pytest.approx(kv_tokens, rel=WITHIN)
     assert found.max_concurrency == pytest.approx(kv_tokens // 16_384, rel=WITHIN)
+
+
+def test_within_five_percent_on_a_shape_measured_after_the_formula_was_fixed() -> None:
+    """Mistral-7B, the same engine and card (2026-11-25): 13.51 GiB, 58.19 GiB, 476,672 tokens."""
+    config = json.loads((SHAPES / "mistral-7b-v0.3" / "config.json").read_text())
+    found = engine_memory(
+        facts_from_config(config), memory_bytes=H100_BYTES, weight_dtype="bfloat16",
+        kv_dtype="bfloat16", context_tokens=32_768, utilization=0.92,
+    )  # fmt: skip
+    assert found.weights_bytes == pytest.approx(13.51 * GIB, rel=WITHIN)
+    assert found.kv_budget_bytes == pytest.approx(58.19 * GIB, rel=WITHIN)
+    assert found.kv_tokens == pytest.approx(476_672, rel=WITHIN)
+    assert found.max_concurrency == 14
 
 
 def test_the_demo_models_kv_cache_is_exact(configs: dict[str, dict[str, Any]]) -> None:
