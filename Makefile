@@ -9,6 +9,8 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	# Bytecode and parsed facts, once, also where Python is told to write none as it goes.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/advisor ask 'что такое TTFT' >/dev/null
 	touch $@
 
 check: install

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from advisor.context import Pace
+from advisor.context import Context, Pace, figure
 from advisor.profiling import concurrency_of, profile_of
-from knowledge.types import LoadPlan, LoadSearch, QualityPlan, Task
+from knowledge.measure.requests import fitting_round_s
+from knowledge.statistics.sequential import FIRST_LOOK
+from knowledge.types import LoadPlan, LoadSearch, Metric, QualityPlan, Task
 
 _OVER_ROOFLINE = 1.4
 """An untouched engine takes about so many times what the roofline says."""
@@ -48,6 +50,21 @@ def pace_of(task: Task, *, simulated: bool) -> Pace:
         load_search=LoadSearch(round_s=round_s / 2, points=3),
         drain_s=request_s,
     )
+
+
+def production_of(ctx: Context) -> tuple[LoadPlan, float]:
+    """The cold test's load, and what its last requests take: fewer rounds where the default is so
+    slow that each must be long."""
+    plan, drain_s = ctx.pace.production, ctx.pace.drain_s
+    trials = ctx.store.trials(ctx.session)
+    default = next((t for t in trials if t.spec.purpose == "baseline"), None)
+    e2e = figure(default, Metric.E2E_MEAN_MS)
+    if e2e is None:
+        return plan, drain_s
+    request_s = e2e.value / 1e3
+    stretch = fitting_round_s(plan.round_s, request_s) / plan.round_s
+    rounds = max(min(FIRST_LOOK, plan.rounds), round(plan.rounds / stretch))
+    return plan.replace(rounds=rounds), max(drain_s, request_s)
 
 
 def request_seconds(task: Task) -> float:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from advisor.context import Context
+from advisor.pace import production_of
 from advisor.policy import remaining_s
 from advisor.state import State
+from knowledge.measure.requests import fitting_round_s
 from knowledge.quantities import format_number
 from knowledge.statistics import Answer, Judgement, Sequential, detectable_speedup
 from knowledge.types import LoadPlan, Metric, TrialResult
@@ -22,8 +24,8 @@ _SAID = {
 
 def load_of(ctx: Context, state: State) -> LoadPlan:
     """The production load with all the rounds that the budget has room for."""
-    plan = ctx.pace.production
-    pair_s = 2 * (plan.round_s + ctx.pace.drain_s)
+    plan, drain_s = production_of(ctx)
+    pair_s = 2 * fitting_round_s(plan.round_s, drain_s) + drain_s + ctx.pace.drain_s
     more = max(0, int(remaining_s(state, ctx) / pair_s))
     return plan.replace(rounds=max(plan.rounds, min(ctx.pace.most_rounds, plan.rounds + more)))
 

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from tools.load.http import Connection, Response, parse_url, render
+from tools.load.connection import Connection
+from tools.load.http import Response, connect, parse_url, render
 
 _EVENT = re.compile(rb'"seq":(\d+),.*?"sent":([0-9.]+)\}\}\nid: (\d+)\n\n')
 _MODELS = (
@@ -198,7 +199,7 @@ async def chat(host: Host, per_s: float, seconds: float) -> dict[str, Any]:
         body = json.dumps(
             {"model": "advisor", "messages": [{"role": "user", "content": question(number)}]}
         ).encode()
-        connection = idle.pop() if idle else await Connection.open(address, 10)
+        connection = idle.pop() if idle else await connect(address, 10)
         response = Response()
         connection.send(
             render(address, "POST", "/v1/chat/completions", body, host.hello["key"]), response

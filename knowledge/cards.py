@@ -13,7 +13,7 @@ from knowledge.errors import BadInput
 from knowledge.files import first_problem, read_folder
 from knowledge.types import Artifact, Change, FlagValue, Frozen
 
-_FOLDER = Path(__file__).parent / "techniques"
+FOLDER = Path(__file__).parent / "techniques"
 
 Regime = Literal["prefill-bound", "decode-bound", "kv-bound", "host-bound", "any"]
 
@@ -194,7 +194,7 @@ def engines_to_move_to() -> frozenset[str]:
     return frozenset(one.engine for card in load_cards() for one in card.changes if one.swaps)
 
 
-def load_cards(folder: Path = _FOLDER) -> tuple[TechniqueCard, ...]:
+def load_cards(folder: Path = FOLDER) -> tuple[TechniqueCard, ...]:
     """All cards of a folder in the order of their names. Raises BadInput for a broken one."""
     return _load(folder)
 

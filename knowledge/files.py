@@ -8,7 +8,7 @@ file's name, size or time differs, and not written where Python may not write by
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -25,15 +25,26 @@ _FORMAT = 1
 def read_folder(folder: Path) -> dict[str, dict[str, Any]]:
     """The mapping in each *.yaml of a folder by file name. Raises BadInput for a broken one."""
     paths = sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
-    stamp = [_FORMAT, *([path.name, *_stamp(path)] for path in paths)]
-    cache = _cache_path(folder)
-    kept = _load(cache, stamp) if cache else None
-    if kept is not None:
-        return kept
-    parsed = {path.stem: read_file(path) for path in paths}
-    if cache:
-        _save(cache, stamp, parsed)
+    parsed: dict[str, dict[str, Any]] = kept(
+        folder / "facts.py", paths, lambda: {path.stem: read_file(path) for path in paths}
+    )
     return parsed
+
+
+def kept(beside: Path, sources: Sequence[Path], make: Callable[[], Any]) -> Any:
+    """What `make` gives of `sources`, plain JSON, from the cache next to `beside` while they stay.
+
+    Only the project's own folders are cached.
+    """
+    stamp = [_FORMAT, *([path.name, *_stamp(path)] for path in sources)]
+    own = beside.is_relative_to(_ROOT.parent)
+    cache = Path(cache_from_source(str(beside))).with_suffix(".json") if own else None
+    found = _load(cache, stamp) if cache else None
+    if found is None:
+        found = make()
+        if cache:
+            _save(cache, stamp, found)
+    return found
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -76,25 +87,17 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _cache_path(folder: Path) -> Path | None:
-    """Only the project's own folders are cached."""
-    if not folder.is_relative_to(_ROOT):
-        return None
-    return Path(cache_from_source(str(folder / "facts.py"))).with_suffix(".json")
-
-
-def _load(cache: Path, stamp: list[Any]) -> dict[str, dict[str, Any]] | None:
+def _load(cache: Path, stamp: list[Any]) -> Any:
     try:
-        kept = json.loads(cache.read_bytes())
+        known = json.loads(cache.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(kept, dict) or kept.get("stamp") != stamp:
+    if not isinstance(known, dict) or known.get("stamp") != stamp:
         return None
-    facts = kept.get("facts")
-    return facts if isinstance(facts, dict) else None
+    return known.get("facts")
 
 
-def _save(cache: Path, stamp: list[Any], facts: dict[str, dict[str, Any]]) -> None:
+def _save(cache: Path, stamp: list[Any], facts: Any) -> None:
     """Written aside and moved, so that two processes never read a half. A failure costs speed."""
     if sys.dont_write_bytecode:
         return

@@ -21,7 +21,7 @@ from knowledge.errors import (
     UnknownFlag,
 )
 from knowledge.measure import machine_changed, round_points, summarize
-from knowledge.measure.requests import kept_after_ramp
+from knowledge.measure.requests import fitting_round_s, kept_after_ramp
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
@@ -43,7 +43,7 @@ from knowledge.types import (
 )
 from tools import artifacts, canary, engines, envs, highest, makers
 from tools._nvml import fingerprints, not_free
-from tools.engines.base import Engine, FlagCatalog, OwnFormat, Profilable
+from tools.engines.base import Engine, Explaining, FlagCatalog, OwnFormat, Profilable
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, RoundOutcome, Target, Tokenizer, models, run_round, wait_ready
@@ -60,9 +60,8 @@ _MEMORY_WAIT_S = {"cpu": 10.0, "cuda": 60.0}
 """A driver takes its time to give back 75 GiB of a process that was killed."""
 _DRAIN_S = 60.0
 _LOG_LINES = 40
+_WHOLE_LOG_LINES = 200
 _WARM_UP_TOKENS = 32
-_REQUESTS_A_ROUND = 1.5
-_MOST_STRETCH = 3.0
 _PROFILE_LEAD_S = 3.0
 _PROFILE_DEADLINE_S = 240.0
 
@@ -278,7 +277,11 @@ class _Arm:
             await wait_ready(self.base_url, lambda: server.returncode is None, self.spec.deadline_s)
         except EngineFailed as error:
             cause = self._cause_of_death() or error.cause
-            raise EngineFailed(cause, error.message, self.server.log_tail(_LOG_LINES)) from error
+            message = error.message
+            if isinstance(self.engine, Explaining):
+                root = self.engine.root_error(server.log_tail(_WHOLE_LOG_LINES))
+                message += f"; в журнале: {root}" if root else ""
+            raise EngineFailed(cause, message, server.log_tail(_LOG_LINES)) from error
         catalog = await self.engine.catalog(environment, self.world.home, self.world.progress)
         self.launch = Launch(
             argv=plan.argv,
@@ -322,8 +325,8 @@ class _Arm:
             light = measured.replace(output_tokens=Lengths(low=short, high=short))
             prompts = PromptSource(light, self.tokenizer, self.spec.load.seed)
         outcome = await self._round(-1, self.spec.load.warmup_s, prompts)
-        needed = _REQUESTS_A_ROUND * _request_s(outcome.samples, measured.output_tokens.mean)
-        self.round_s = min(max(self.round_s, needed), _MOST_STRETCH * self.round_s)
+        request_s = _request_s(outcome.samples, measured.output_tokens.mean)
+        self.round_s = fitting_round_s(self.round_s, request_s)
 
     async def measure(self, index: int) -> None:
         assert self.sampler
@@ -374,7 +377,10 @@ class _Arm:
             client_lag_p99_ms=max(self.lags_ms), machine_speed=speeds
         )
         if not any(sample.ok for sample in self.samples):
-            raise EngineFailed(Cause.NO_MEASUREMENT, "ни один запрос не завершился успешно")
+            waited_s = self.round_s + _DRAIN_S
+            raise EngineFailed(
+                Cause.NO_MEASUREMENT, f"за {waited_s:.0f} с ни один запрос не завершился успешно"
+            )
         assert self.sampler
         seen = self.sampler.result()
         self.telemetry = seen.replace(
@@ -503,7 +509,8 @@ class _Arm:
     def _cause_of_death(self) -> Cause | None:
         if self.server is None or self.server.returncode is None:
             return None
-        return self.engine.diagnose(self.server.returncode, self.server.log_tail(200))
+        tail = self.server.log_tail(_WHOLE_LOG_LINES)
+        return self.engine.diagnose(self.server.returncode, tail)
 
 
 def _tokenizer(folder: Path) -> Tokenizer | None:

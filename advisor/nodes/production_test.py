@@ -69,7 +69,13 @@ async def _measure(
     plan = turns.load_of(ctx, state) if together else ctx.pace.production
     search = ctx.pace.load_search if ctx.task.slos else None
     ours = ctx.spec(
-        ordinal, "production", default, load=plan, load_search=search if only_one else None
+        ordinal,
+        "production",
+        default,
+        load=plan,
+        load_search=search if only_one else None,
+        # Its quality is what all are compared with: known since the baseline.
+        quality=ctx.reference_quality is None,
     )
     if only_one:
         (only,) = await ctx.measure(ours)

@@ -7,6 +7,7 @@ from statistics import median
 
 from advisor.calibration import calibrate
 from advisor.context import Context, figure
+from advisor.pace import production_of
 from advisor.policy.advice import advice_of
 from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
@@ -14,6 +15,7 @@ from advisor.policy.transfer import past_of
 from advisor.state import State
 from knowledge.cards import load_cards
 from knowledge.errors import BadInput
+from knowledge.measure.requests import fitting_round_s
 from knowledge.statistics import ratio_of_estimates
 from knowledge.types import Candidate, Change, Hypothesis, Interval, TrialResult
 from tools import calibration, engines
@@ -94,13 +96,17 @@ def remaining_s(state: State, ctx: Context) -> float:
     """Budget left for the search once the finalist and the production test are set aside."""
     trials = ctx.store.trials(ctx.session)
     default = next(t for t in trials if t.spec.purpose == "baseline")
-    own = [t.launch.ready_s for t in trials if t.launch and t.spec.purpose != "naive"]
+    own_trials = [t for t in trials if t.spec.purpose != "naive"]
+    own = [t.launch.ready_s for t in own_trials if t.launch]
     ready_s = median(own[-3:]) if own else 0.0
     if len(own) == 1:
         ready_s *= _LATER_START
-    plan = ctx.pace.production
-    rounds_s = plan.rounds * (plan.round_s + ctx.pace.drain_s)
-    production_s = 1.6 * ready_s + 2 * (plan.warmup_s + rounds_s) + 20
+    plan, drain_s = production_of(ctx)
+    round_s = fitting_round_s(plan.round_s, drain_s)
+    rounds_s = plan.rounds * (2 * round_s + drain_s + ctx.pace.drain_s)
+    scored = [t.quality.seconds for t in own_trials if t.quality]
+    quality_s = max(20.0, median(scored[-3:])) if scored else 20.0
+    production_s = 1.6 * ready_s + 2 * plan.warmup_s + drain_s + rounds_s + quality_s
     if ctx.task.slos:
         search = ctx.pace.load_search
         production_s += search.points * (search.round_s + ctx.pace.drain_s)

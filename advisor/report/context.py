@@ -17,6 +17,8 @@ from knowledge.types import (
 )
 from tools.store import SessionRecord
 
+_SPELLED_SO = ("vLLM", "llama.cpp", "llm-compressor", "torch")
+"""Names that keep their small letter at the start of a sentence."""
 SampleSource = Callable[[str], Sequence[RequestSample]]
 
 
@@ -145,7 +147,8 @@ def sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
+    first = text[0] if text.startswith(_SPELLED_SO) else text[0].upper()
+    return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
 def _escape(text: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
+from functools import cache
 
 import typer
 
@@ -50,7 +51,7 @@ async def _answer(text: str, *, as_json: bool, no_llm: bool) -> None:
         today=datetime.now(UTC).date(),
         llm=llm,
         sessions=_Stored(settings),
-        measured=lambda: ours(settings.folders()),
+        measured=cache(lambda: ours(settings.folders())),
     )
     found: dict[str, object] = {"question": text, "answer": "", "sources": []}
     pieces = consult([Message(role="user", content=text)], services=services)

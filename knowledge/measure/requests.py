@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from knowledge.types import RequestSample, Slo
 
+_REQUESTS_A_ROUND = 1.5
+_MOST_STRETCH = 3.0
 UNFINISHED = ("cut", "drain-timeout")
 """Errors of requests that the client gave up at the end of the drain: neither served nor failed."""
 
@@ -35,6 +37,14 @@ def kept_after_ramp(samples: Sequence[RequestSample]) -> list[RequestSample]:
         id(requests[0]) for requests in streams.values() if any(later.ok for later in requests[1:])
     }
     return [sample for sample in samples if id(sample) not in dropped]
+
+
+def fitting_round_s(asked_s: float, request_s: float) -> float:
+    """A round of `asked_s`, up to three times longer where a request of `request_s` hardly fits in.
+
+    Streams that never come to their second request say little about a rate.
+    """
+    return min(max(asked_s, _REQUESTS_A_ROUND * request_s), _MOST_STRETCH * asked_s)
 
 
 def latencies(samples: Sequence[RequestSample]) -> dict[str, NDArray[np.float64]]:

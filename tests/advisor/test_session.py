@@ -10,7 +10,7 @@ import pytest
 from advisor import pace, policy, runner
 from advisor.policy.base import View
 from advisor.report.summary import summary
-from knowledge.errors import BadInput, NoRoom
+from knowledge.errors import BadInput, NoRoom, NothingMeasured
 from knowledge.types import Change, Decision, Event, Hypothesis, Interval, Metric, Slo
 from tests.advisor.simulated import task
 from tools.home import Home
@@ -209,3 +209,16 @@ async def test_a_finished_session_is_not_run_again(
     record = await runner.start(task(tiny_model, trials=1), options, store, home, lambda _: None)
     again = await runner.resume(record.row.session, store, home, lambda _: None)
     assert again == record
+
+
+async def test_an_engine_too_slow_to_be_measured_is_told_what_would_help(
+    tiny_model: Path, store: Store, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.trial._DRAIN_S", 0.3)
+    slow = task(tiny_model).replace(flags={"time-scale": 2000.0})
+    options = runner.Options(naive=False, reports=tmp_path)
+    with pytest.raises(NothingMeasured) as caught:
+        await runner.start(slow, options, store, home, lambda _: None)
+    assert "ни один запрос не завершился" in str(caught.value)
+    assert "закрепите настройку: --flag" in str(caught.value.hint)
+    assert leftovers() == []

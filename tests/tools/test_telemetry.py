@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator
 
@@ -58,9 +59,11 @@ async def test_a_card_is_not_closed_under_a_thread_that_reads_it() -> None:
 
     class Card:
         reading, caught, reads = False, False, 0
+        began = threading.Event()
 
         def sample(self) -> None:
             self.reading, self.reads = True, self.reads + 1
+            self.began.set()
             time.sleep(0.1)
             self.reading = False
 
@@ -74,8 +77,7 @@ async def test_a_card_is_not_closed_under_a_thread_that_reads_it() -> None:
     sampler = Sampler(os.getpid(), every_s=0.01)
     sampler._gpus = [card]  # type: ignore[list-item]
     async with sampler:
-        while not card.reading:
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(card.began.wait, 10)
     reads = card.reads
     await asyncio.sleep(0.3)
     assert not card.caught

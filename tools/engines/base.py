@@ -128,6 +128,14 @@ class OwnFormat(Protocol):
 
 
 @runtime_checkable
+class Explaining(Protocol):
+    """An engine whose log names the error that began it all. Optional."""
+
+    def root_error(self, log_tail: tuple[str, ...]) -> str | None:
+        """The error line, without its traceback; None where there is none."""
+
+
+@runtime_checkable
 class Profilable(Protocol):
     """An engine with hooks for torch.profiler. Optional: not every engine has them."""
 

@@ -149,6 +149,9 @@ class Vllm:
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return _vllm_log.diagnose(returncode, log_tail)
 
+    def root_error(self, log_tail: tuple[str, ...]) -> str | None:
+        return _vllm_log.root_error(log_tail)
+
     def in_force(self, log: str) -> dict[str, str]:
         return _vllm_log.in_force(log)
 

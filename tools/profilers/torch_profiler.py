@@ -20,6 +20,7 @@ NAME = "torch"
 _WORKER = "*.pt.trace.json*"
 _STOP_DEADLINE_S = 300.0
 """Writing the trace of a CPU's thousand operators takes a minute."""
+_LEAST_GAPS = 10
 _DRAIN_S = 120.0
 _PROMPTS_AHEAD = 32
 _HINT = (
@@ -121,11 +122,12 @@ async def _new_trace(folder: Path, known: set[Path]) -> Path:
 
 
 def _gap_ms(samples: tuple[RequestSample, ...], start_s: float, end_s: float) -> float | None:
-    """Median time between the chunks that arrived in a stretch of the round."""
+    """Median time between the chunks that arrived in a stretch of the round; None for too few: on
+    a slow engine a short stretch holds the prefill of its neighbours and little else."""
     gaps = [
         (later - earlier) * 1e3
         for sample in samples
         for earlier, later in zip(sample.chunk_times_s, sample.chunk_times_s[1:], strict=False)
         if start_s <= earlier and later <= end_s
     ]
-    return median(gaps) if gaps else None
+    return median(gaps) if len(gaps) >= _LEAST_GAPS else None

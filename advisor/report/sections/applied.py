@@ -48,7 +48,7 @@ def _change(
             f"- **Ожидание до замера:** {ratio_interval(hypothesis.predicted_speedup)} по "
             f"{labels.metric(metric)}; {_RISKS[hypothesis.quality_risk]}. "
             f"Предложила политика `{hypothesis.policy}`, техника `{hypothesis.technique}`.",
-            *(f"  - {sentence(text)}" for text in hypothesis.evidence),
+            *(f"  - {sentence(text)}" for text in dict.fromkeys(hypothesis.evidence)),
             f"- **Измерено:** {measured}по {labels.metric(metric)}: {cell(trial, metric)} "
             f"({cite(trial)}) против {cell(reference, metric)} ({cite(reference)})."
             f"{_prediction(verdict)}",

@@ -3,7 +3,7 @@
 from advisor.report import labels
 from advisor.report.context import ReportContext, cite, table
 from advisor.report.figures import embed
-from advisor.report.numbers import DASH, number, plural, ratio, ratio_interval
+from advisor.report.numbers import DASH, number, ratio, ratio_interval
 from knowledge.types import Hypothesis, Verdict
 
 ORDER = 90
@@ -22,8 +22,7 @@ def render(ctx: ReportContext) -> str:
     judged = [v.prediction_hit for _, _, v in ctx.tested if v and v.prediction_hit is not None]
     text = "Прогнозы записаны до замеров и после них не менялись."
     if judged:
-        predictions = plural(len(judged), "прогноза", "прогнозов", "прогнозов")
-        text += f" Из {predictions}, которые удалось проверить, сбылось {sum(judged)}."
+        text += f" Удалось проверить: {len(judged)}, сбылось: {sum(judged)}."
     rows = [
         [
             cite(trial),

@@ -79,6 +79,8 @@ def _what(ctx: ReportContext, trial: TrialResult) -> str:
 
 
 def _verdict(trial: TrialResult, verdict: Verdict | None) -> str:
+    if trial.quality is None and trial.spec.quality is None and trial.spec.purpose == "production":
+        return "точка отсчёта: конфигурация та же"
     if trial.quality is None:
         return f"не проверялось: {trial.quality_skipped}" if trial.quality_skipped else DASH
     if verdict is None or verdict.quality is None:

@@ -1,11 +1,14 @@
 """What was tried and not kept, with the reason."""
 
+import re
+
 from advisor.report import labels
 from advisor.report.context import ReportContext, cite, sentence, table
 from advisor.report.numbers import DASH, ratio, ratio_interval
 from knowledge.types import Decision
 
 ORDER = 80
+_FOLDER = re.compile(r"/\S*/(?:site-packages|lib/python3\.\d+)/")
 
 
 def render(ctx: ReportContext) -> str:
@@ -33,8 +36,13 @@ def _logs(ctx: ReportContext) -> str:
     for trial in ctx.record.trials:
         if trial.failure is None:
             continue
-        tail = "\n".join(trial.failure.log_tail[-5:])
+        tail = "\n".join(_short(line) for line in trial.failure.log_tail[-5:])
         message = trial.failure.message.strip().rstrip(".")
         text = f"{cite(trial)} не измерено ({trial.failure.cause.value}): {message}."
         parts.append(f"{text}\n\n```text\n{tail}\n```" if tail else text)
     return "\n\n".join(parts)
+
+
+def _short(line: str) -> str:
+    """A report is shown to others: where the packages lie on this machine is nobody's business."""
+    return _FOLDER.sub("", line)
