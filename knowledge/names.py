@@ -17,6 +17,7 @@ T = TypeVar("T")
 _CLOSE_LETTERS = 0.78
 _CLOSE_WORD = 0.82
 """A name without digits must be closer: any word of a sentence might resemble it."""
+_MOST_TYPOS = 16_384
 _SHORTEST_TYPO = 4
 """Fewer letters than this hold no typo that could be told from another name."""
 _LONGEST_MENTION = 7
@@ -163,6 +164,14 @@ class Names(Generic[T]):
         return Match(text, thing, how, others=tuple(t for _, t, _ in rest if t != first))
 
     def _typo(self, key: str) -> str | None:
+        """The known key that this one is a typo of. Kept: questions share their words."""
+        if key not in self._typos:
+            if len(self._typos) >= _MOST_TYPOS:
+                self._typos.clear()
+            self._typos[key] = self._closest(key)
+        return self._typos[key]
+
+    def _closest(self, key: str) -> str | None:
         letters = _letters(key)
         if len(letters) < _SHORTEST_TYPO:
             return None
@@ -184,6 +193,7 @@ def name_key(text: str) -> str:
     return _key(_pieces(text), lookalikes=False)
 
 
+@lru_cache(maxsize=16_384)
 def _readings(text: str) -> tuple[str, ...]:
     """«Н100» may be a transliteration (n100) or a Latin look-alike (h100)."""
     pieces = _pieces(text)

@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 _LOAD = ("batch", "input", "output")
+_SPARSE = 0.3
+"""Below this share of equal names the exponentials are only taken where they count."""
 _CROWD = (*_LOAD, "fullness", "interference")
 # (names that must be equal, numbers that must be near, first guess of the amplitude).
 STRUCTURE: tuple[tuple[tuple[str, ...], tuple[str, ...], float], ...] = (
@@ -50,7 +52,14 @@ class Kernel:
         total: Array = np.zeros((len(first), len(second)))
         for term, amplitude, scales in zip(STRUCTURE, self.amplitudes, self.lengths, strict=True):
             equal = matches(term[0], first, second)
-            value: Array = np.exp(-0.5 * self._distance(term[1], scales, first, second))
+            if equal is not None and equal.mean() < _SPARSE:
+                rows, columns = np.nonzero(equal)
+                near = _of_pairs(term[1], scales, first, second, rows, columns)
+                total[rows, columns] += amplitude**2 * np.exp(-0.5 * near)
+                continue
+            distance = self._distance(term[1], scales, first, second)
+            # In single precision: four times as fast, and far finer than a measurement's noise.
+            value = np.exp(np.asarray(-0.5 * distance, dtype=np.float32))
             total += amplitude**2 * (value if equal is None else value * equal)
         return total
 
@@ -89,6 +98,24 @@ class Inputs:
             np.concatenate([self.numbers, other.numbers]),
             np.concatenate([self.codes, other.codes]),
         )
+
+
+def _of_pairs(
+    names: Sequence[str],
+    scales: Sequence[float],
+    first: Inputs,
+    second: Inputs,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+) -> Array:
+    """Squared distance of the chosen pairs only."""
+    apart: Array = np.zeros(len(rows))
+    for name, scale in zip(names, scales, strict=True):
+        number = NUMBERS.index(name)
+        a, b = first.numbers[:, number] / scale, second.numbers[:, number] / scale
+        difference = a[rows] - b[columns]
+        apart += difference * difference
+    return apart
 
 
 def matches(names: Sequence[str], first: Inputs, second: Inputs) -> NDArray[np.bool_] | None:
