@@ -37,7 +37,8 @@ def main() -> None:
             if chosen.key:
                 _open(page, base, "/login")
                 page.fill("input[name=key]", chosen.key)
-                page.click("button[type=submit]")
+                page.press("input[name=key]", "Enter")
+                page.wait_for_load_state("networkidle")
             for picture, path in (
                 ("sessions", "/"),
                 ("session", f"/sessions/{chosen.session}"),

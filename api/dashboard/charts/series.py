@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from markupsafe import Markup
 
 from api.dashboard import svg
 from api.dashboard.language import Language
+
+_PAUSE_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,24 @@ def _draw(
 
 
 def _run(picture: svg.Drawing, run: Run, x: svg.Scale, y: svg.Scale, *, dots: bool) -> None:
-    placed = [(x(time), y(value)) for time, value in run.points]
     if not dots:
-        picture.path("curve", placed)
+        for stretch in _stretches(run.points):
+            picture.path("curve", [(x(time), y(value)) for time, value in stretch])
         return
-    for at_x, at_y in placed:
+    for time, value in run.points:
+        at_x, at_y = x(time), y(value)
         picture.mark("circle", "grain", cx=at_x, cy=at_y, r=2.2)
+
+
+def _stretches(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Without the pauses in which nobody sampled: the load rests while another server is measured."""
+    if not points:
+        return []
+    steps = [later - earlier for (earlier, _), (later, _) in pairwise(points)]
+    longest = _PAUSE_STEPS * median(steps) if steps else 0.0
+    found = [[points[0]]]
+    for step, point in zip(steps, points[1:], strict=True):
+        if step > longest:
+            found.append([])
+        found[-1].append(point)
+    return found
