@@ -388,3 +388,20 @@ def test_any_uniform_server_is_found(ttft, tpot, tokens, chunk, streams):
     rate = streams * tokens / e2e
     tolerance = 2 * streams * tokens / window
     assert value(result, Metric.OUTPUT_TOKENS_PER_S) == pytest.approx(rate, abs=tolerance)
+
+
+def test_a_tail_is_no_more_certain_than_the_rate():
+    """Four streams in step on a machine that is now quicker, now slower: every wave's slowest
+    request is equally far out, so ranks alone would call the tail exact."""
+    samples, sent = [], 0.0
+    for wave in range(40):
+        pace = 1 + 0.1 * math.sin(wave / 3)
+        for stream in range(4):
+            samples.append(
+                request(sent, ttft=0.1 * (stream + 1) * pace, tpot=0.02 * pace, stream=stream,
+                        index=4 * wave + stream)
+            )  # fmt: skip
+        sent += 0.6 * pace
+    metrics = summarize(samples, round_s=sent, slos=(), seed=0).metrics
+    rate, tail = metrics[Metric.OUTPUT_TOKENS_PER_S], metrics[Metric.TTFT_P95_MS]
+    assert (tail.high - tail.low) / tail.value >= 0.99 * (rate.high - rate.low) / rate.value > 0

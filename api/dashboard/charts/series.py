@@ -61,7 +61,7 @@ def _run(picture: svg.Drawing, run: Run, x: svg.Scale, y: svg.Scale, *, dots: bo
 
 
 def _stretches(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Without the pauses in which nobody sampled: the load rests while another server is measured."""
+    """Without the pauses in which nobody sampled, as while another server was measured."""
     if not points:
         return []
     steps = [later - earlier for (earlier, _), (later, _) in pairwise(points)]
