@@ -32,10 +32,13 @@ async def greedy_answers(
 ) -> Answers:
     """Ask every probe once; read the continuations back as prompts; sample one prompt twice.
 
-    `brief`: every third probe, and nothing that looks for faults. Raises QualityUnavailable when
+    `brief`: every third text, all chats, and nothing else that looks for faults. Raises QualityUnavailable when
     the server does not answer completions at all.
     """
-    asked = probes()[:: _BRIEF if brief else 1]
+    asked = probes()
+    if brief:  # the chats are short, and a wrong stop token or template shows in them alone
+        texts = [probe for probe in asked if not probe.chat]
+        asked = (*texts[::_BRIEF], *(probe for probe in asked if probe.chat))
     said = await in_turn(lambda probe: ask(target, probe), asked)
     given = {probe.name: one for probe, one in zip(asked, said, strict=True) if one is not None}
     if not given:

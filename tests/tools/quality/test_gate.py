@@ -114,7 +114,9 @@ async def test_a_slow_reference_is_scored_and_asked_less_and_still_tells_a_fault
     assert slow.answers
     assert whole.answers
     assert len(slow.chunk_ids) == len(whole.chunk_ids) == 4
-    assert 1 < len(slow.answers.answers) < len(whole.answers.answers) / 2
+    assert 1 < len(slow.answers.answers) < len(whole.answers.answers)
+    chats = [{a.prompt_id for a in one.answers if a.chat} for one in (slow.answers, whole.answers)]
+    assert chats[0] == chats[1] != set()
     assert slow.answers.regret_nats is None
     assert not slow.tasks
     assert whole.tasks
