@@ -18,12 +18,12 @@ def test_a_shared_prefix_leaves_room_for_a_prompt(workload):
     assert workload.note
 
 
-def test_demo_is_128_in_64_out_within_20_percent():
+def test_demo_is_64_in_32_out_within_20_percent():
     demo = preset("demo")
     assert demo.arrival == ClosedLoop(concurrency=8)
-    assert (demo.input_tokens.mean, demo.output_tokens.mean) == (128, 64)
-    assert demo.input_tokens.low == pytest.approx(128 * 0.8, abs=1)
-    assert demo.output_tokens.high == pytest.approx(64 * 1.2, abs=1)
+    assert (demo.input_tokens.mean, demo.output_tokens.mean) == (64, 32)
+    assert demo.input_tokens.low == pytest.approx(64 * 0.8, abs=1)
+    assert demo.output_tokens.high == pytest.approx(32 * 1.2, abs=1)
 
 
 def test_inferencebench_draws_from_four_fifths_up():
