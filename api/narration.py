@@ -1,5 +1,7 @@
 """Events in Russian, one line each: the terminal, the chat and bots tell a session alike."""
 
+from pathlib import Path
+
 from advisor.report.summary import Summary
 from knowledge.quantities import format_estimate, format_number, format_slo
 from knowledge.types import Estimate, Event
@@ -85,7 +87,8 @@ def event_line(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one return per 
             word = "одобрено" if seen["approved"] else "не одобрено"
             return f"{word}: {seen.get('by') or seen.get('reason', '')}"
         case "report":
-            return f"отчёт: {seen['path']}"
+            # Only its name: pages and chats show this to people on other machines.
+            return f"отчёт: {Path(str(seen['path'])).name}"
     return ""
 
 
