@@ -32,8 +32,8 @@ async def greedy_answers(
 ) -> Answers:
     """Ask every probe once; read the continuations back as prompts; sample one prompt twice.
 
-    `brief`: every third text, all chats, and nothing else that looks for faults. Raises QualityUnavailable when
-    the server does not answer completions at all.
+    `brief`: every third text, all chats, and nothing else that looks for faults. Raises
+    QualityUnavailable when the server does not answer completions at all.
     """
     asked = probes()
     if brief:  # the chats are short, and a wrong stop token or template shows in them alone
