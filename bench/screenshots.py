@@ -12,7 +12,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-_WIDE, _NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+_PICTURES = (
+    ("wide", (1440, 900), ("session",)),
+    ("narrow", (390, 844), ("sessions", "session")),
+)
 
 
 def _open(page: Page, base: str, path: str) -> None:
@@ -32,21 +35,17 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        for name, size in (("wide", _WIDE), ("narrow", _NARROW)):
-            page = browser.new_page(viewport=size)  # type: ignore[arg-type]
+        for name, size, pictures in _PICTURES:
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
             if chosen.key:
                 _open(page, base, "/login")
                 page.fill("input[name=key]", chosen.key)
                 page.press("input[name=key]", "Enter")
                 page.wait_for_load_state("networkidle")
-            for picture, path in (
-                ("sessions", "/"),
-                ("session", f"/sessions/{chosen.session}"),
-                ("new", "/new"),
-            ):
-                _open(page, base, path)
+            for picture in pictures:
+                _open(page, base, "/" if picture == "sessions" else f"/sessions/{chosen.session}")
                 file = chosen.out / f"{picture}-{name}.png"
-                page.screenshot(path=file, full_page=picture == "session" and name == "wide")
+                page.screenshot(path=file, full_page=name == "wide")
                 print(file)
         browser.close()
 

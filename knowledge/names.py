@@ -165,11 +165,12 @@ class Names(Generic[T]):
 
     def _typo(self, key: str) -> str | None:
         """The known key that this one is a typo of. Kept: questions share their words."""
-        if key not in self._typos:
-            if len(self._typos) >= _MOST_TYPOS:
-                self._typos.clear()
-            self._typos[key] = self._closest(key)
-        return self._typos[key]
+        if key in (kept := self._typos):
+            return kept[key]
+        if len(kept) >= _MOST_TYPOS:
+            kept = self._typos = {}  # not cleared: another thread may be reading it
+        near = kept[key] = self._closest(key)
+        return near
 
     def _closest(self, key: str) -> str | None:
         letters = _letters(key)

@@ -21,7 +21,7 @@ from knowledge.errors import (
     UnknownFlag,
 )
 from knowledge.measure import machine_changed, round_points, summarize
-from knowledge.measure.requests import fitting_round_s, kept_after_ramp
+from knowledge.measure.requests import fitting_round_s, kept_after_ramp, latencies
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
@@ -521,17 +521,9 @@ def _tokenizer(folder: Path) -> Tokenizer | None:
 
 def _request_s(samples: Sequence[RequestSample], output_tokens: float) -> float:
     """What a whole request would take, by the short ones of the warm-up; 0 when none was served."""
-    served = [
-        s
-        for s in kept_after_ramp(samples)
-        if s.ok and s.first_token_s is not None and s.last_token_s
-    ]
-    if not served:
-        return 0.0
-    first_s = fmean((s.first_token_s or 0.0) - s.sent_s for s in served)
-    steps = sum(max(0, (s.output_tokens or 1) - 1) for s in served)
-    decode_s = sum((s.last_token_s or 0.0) - (s.first_token_s or 0.0) for s in served)
-    return first_s + (decode_s / steps * output_tokens if steps else 0.0)
+    seen = latencies(kept_after_ramp([sample for sample in samples if sample.ok]))
+    first_ms, step_ms = (fmean(seen[stem]) if seen[stem].size else 0.0 for stem in ("ttft", "tpot"))
+    return (first_ms + step_ms * output_tokens) / 1e3
 
 
 def _per_token(energy_j: float | None, samples: Sequence[RequestSample]) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import snowballstemmer
 
 from advisor.consultation.answers import _notes
+from advisor.consultation.understanding import text as text_module
 from advisor.consultation.understanding.text import normalize
 from knowledge.cards import FOLDER as CARDS
 from knowledge.cards import load_cards
@@ -181,7 +182,8 @@ def _trunk(name: str) -> str:
 def _pages() -> tuple[list[tuple[Literal["card", "note"], str]], list[list[str]], list[set[str]]]:
     folders = (Path(__file__).with_name("playbook"), CARDS)
     written = (path for one in folders for path in sorted(one.glob("*.*")) if path.is_file())
-    sources = [Path(__file__), *written]
+    made_by = (__file__, text_module.__file__, snowballstemmer.__file__)
+    sources = [*map(Path, made_by), *written]
     keys, bodies, titles = kept(Path(__file__).with_name("pages.py"), sources, _stemmed)
     return [(kind, name) for kind, name in keys], bodies, [set(title) for title in titles]
 

@@ -57,7 +57,7 @@ def _way_out(ctx: Context, result: TrialResult) -> str:
     flagged = [
         (effect_of(card, regime, ctx.metric).middle, card.title, change.flags)
         for card in load_cards()
-        if card.quality_risk in _HARMLESS
+        if card.quality_risk in _HARMLESS and "speculation" not in card.topics
         for _, change in expand(card, facts)
         if change.flags and change.artifact is None and change.engine is None
     ]

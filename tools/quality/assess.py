@@ -25,8 +25,6 @@ async def assess(
     """
 
     def decided(seen: QualityResult) -> bool:
-        if seen.seconds >= plan.grow_s:
-            return True
         if reference is None:
             return False
         if len(seen.chunk_logprobs) >= len(reference.chunk_logprobs):
