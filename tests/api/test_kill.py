@@ -41,6 +41,15 @@ def wait_gone(deadline_s: float = 15.0) -> list[int]:
     return left
 
 
+def wait_begun(home: Path, running: "subprocess.Popen[bytes]") -> None:
+    """Until the session is in the store, however long this machine takes to start one."""
+    end = time.monotonic() + PATIENCE_S
+    while not list((home / "data" / "sessions").glob("*")):
+        assert running.poll() is None, (home / "stderr").read_text()[-2000:]
+        assert time.monotonic() < end, "no session was begun"
+        time.sleep(0.05)
+
+
 def sessions(home: Path) -> list[dict[str, str]]:
     done = subprocess.run(
         [sys.executable, "-m", "api.cli.main", "sessions", "--json"],
@@ -60,6 +69,11 @@ def test_kill_at_random_moments(tiny_model: Path, tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     start = ("optimize", str(tiny_model), *COMMAND, "--trials", "6", "--out", str(reports))
     running = advisor(home, *start)
+    time.sleep(0.5)  # before there is a session: nothing to resume, and nothing in the way
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    running = advisor(home, *start)
+    wait_begun(home, running)
     session, killed, starts = None, 0, {}
     end = time.monotonic() + PATIENCE_S
     while killed < KILLS and time.monotonic() < end:
@@ -72,9 +86,7 @@ def test_kill_at_random_moments(tiny_model: Path, tmp_path: Path) -> None:
         assert wait_gone() == []
         assert not psutil.pid_exists(running.pid)
         rows = sessions(home)
-        if not rows:
-            running = advisor(home, *start)
-            continue
+        assert rows
         session = rows[0]["session"]
         starts |= finished_trials(home, session, starts)
         running = advisor(home, "resume", session)
