@@ -2,9 +2,13 @@
 
 `python -m bench.gpu_host SHAPE --out DIR --minutes 25 [--steps doctor,session]`
 
-Steps run one after another, the most important first. One that would not end in time is left out
-and said; one that overruns is stopped. Every result is written as it comes, a line per step goes to
-DIR/steps.jsonl, and the store with its reports is packed into DIR/data.tar.gz after each step.
+Steps run one after another, the most important first, or as `--steps` orders them. One that would
+not end in time is left out and said; one that overruns is stopped. Every result is written as it
+comes, a line per step goes to DIR/steps.jsonl, and the store with its reports is packed into
+DIR/data.tar.gz after each step. On a host of two cards two runs, each with its CUDA_VISIBLE_DEVICES
+and ADVISOR_HOME, use both. Steps asked for by name alone: `points:SHAPE` (another shape, to predict
+it), `links` (NCCL between the cards, NVLink on and off), `split:tp`, `split:pp`, `split:dp` (the
+shape over two cards), `split:tp-no-p2p`.
 """
 
 import argparse
@@ -19,15 +23,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.home import Home
 
 _ADVISOR = (sys.executable, "-P", "-m", "api.cli.main")
-_SESSION_AFTERWARDS_S = 60.0
+_SESSION_AFTERWARDS_S = 270.0
 """A session may overrun its budget by the last trial."""
 _GRACE_S = 25.0
 _HERE = Path(__file__).parent
-_QUICK = '{"compilation-config": "{\\"mode\\": 0, \\"cudagraph_mode\\": \\"FULL\\"}"}'
+_QUICK = {"compilation-config": '{"mode": 0, "cudagraph_mode": "FULL"}'}
+_SPLITS: dict[str, dict[str, Any]] = {
+    "tp": {"tensor-parallel-size": 2},
+    "pp": {"pipeline-parallel-size": 2},
+    "dp": {"data-parallel-size": 2},
+}
 SESSION = "session"
 
 
@@ -65,9 +75,10 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     optimize = (*_ADVISOR, "optimize", shape, "--dummy-weights", "--no-naive", *reports)
     ceilings = (chosen.engine_python, "-P", str(_HERE / "gpu_ceilings.py"), *json_to("ceilings"))
     scale = ("--scale", str(chosen.long_input / 8192))
-    both = ("--session", "last", "--only", "default,ours", "--cut", "12", *scale)
+    ours = ("--ours", chosen.ours) if chosen.ours else ("--session", "last")
+    both = (*ours, "--only", "default,ours", "--cut", "12", *scale)
     eager = profile("profile-eager", *long, "--flag", "enforce-eager")
-    points = ("--overhead", "--seconds", "5", "--flags", _QUICK)
+    points = ("--overhead", "--seconds", "5", "--flags", json.dumps(_QUICK))
     yield Step("doctor", (*_ADVISOR, "doctor", "--json"), 5, 60)
     yield Step("ceilings", ceilings, 10, 90)
     yield Step("profile-default", profile("profile-default", *long), 60, 480)
@@ -78,6 +89,33 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     yield Step("kill", measure("kill", "gpu_kill"), 55, 150)
     yield Step("points", measure("points", "gpu_points", *points), 150, 300)
     yield Step("inferencebench", measure("inferencebench", "inferencebench", *both), 420, 900)
+
+
+def on_request(chosen: argparse.Namespace, name: str) -> Step:
+    """A step that runs only when asked for by name."""
+    kind, _, what = name.partition(":")
+    file = str(chosen.out / f"{name.replace(':', '-').replace('/', '-')}.json")
+    points = (sys.executable, "-m", "bench.gpu_points")
+    common = ("--dummy-weights", "--seconds", "5", "--json", file)
+    if kind == "points" and what:
+        return Step(name, (*points, what, *common, "--flags", json.dumps(_QUICK)), 75, 240)
+    if kind == "split" and (split := what.removesuffix("-no-p2p")) in _SPLITS:
+        flags = json.dumps(_SPLITS[split] | _QUICK)
+        environment = ("NCCL_P2P_DISABLE=1",) if what.endswith("-no-p2p") else ()
+        command = (*points, chosen.shape, *common, "--flags", flags)
+        return Step(name, ("env", *environment, *command), 90, 240)
+    if kind == "links":
+        links = (chosen.engine_python, "-P", str(_HERE / "gpu_links.py"))
+        return Step(name, (*links, "--json", file), 20, 120)
+    raise SystemExit(f"шага «{name}» нет")
+
+
+def ordered(chosen: argparse.Namespace) -> list[Step]:
+    """All steps, or those asked for in the order asked for."""
+    known = {step.name: step for step in steps(chosen)}
+    if not chosen.steps:
+        return list(known.values())
+    return [known.get(name) or on_request(chosen, name) for name in chosen.steps.split(",")]
 
 
 def run(step: Step, log: Path, limit_s: float) -> int:
@@ -121,14 +159,13 @@ def main() -> None:
         default="--workload inferencebench-d --objective throughput --slo ttft_p95=500ms",
         help="options of the session",
     )
+    parser.add_argument("--ours", help="flags for inferencebench as JSON, instead of a session's")
     parser.add_argument("--long-input", type=int, default=8192, help="tokens of a long prompt")
     chosen = parser.parse_args()
     ends = time.monotonic() + 60 * chosen.minutes
     chosen.out.mkdir(parents=True, exist_ok=True)
     home = Home.default(os.environ)
-    for step in steps(chosen):
-        if chosen.steps and step.name not in chosen.steps.split(","):
-            continue
+    for step in ordered(chosen):
         left_s = ends - time.monotonic()
         most_s = step.most_s
         command = step.command
@@ -142,7 +179,7 @@ def main() -> None:
         if left_s >= step.least_s:
             code = run(
                 Step(step.name, command, step.least_s, most_s),
-                chosen.out / f"{step.name}.log",
+                chosen.out / f"{step.name.replace(':', '-').replace('/', '-')}.log",
                 min(most_s, max(1.0, left_s - _GRACE_S)),
             )
             pack(chosen.out, home)

@@ -55,6 +55,8 @@ class EnvSpec:
     disk_bytes: int
     """Room that the finished environment takes, downloads included."""
     imports: tuple[str, ...] = ()
+    serves_with: tuple[str, ...] = ()
+    """All that serving needs: what an operator's own interpreter must import. Empty: `imports`."""
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from knowledge.devices import find_gpu
+from knowledge.gpu_prices import typical_price
 from knowledge.types import Device, Hardware
 from tools import _cpu
 from tools._cpu import free_memory_bytes
@@ -89,8 +90,22 @@ def gpu_device(nvml: ModuleType, gpu: Any) -> Device:
     memory = int(_memory(nvml, gpu).total)
     match = find_gpu(name)
     if match.found and match.how == "exact":
-        return match.found.device.replace(memory_bytes=memory)
+        return _priced(match.found.device.replace(memory_bytes=memory), match.found.stem)
     return _unknown_gpu(nvml, gpu, name, memory)
+
+
+def _priced(device: Device, gpu: str) -> Device:
+    """With what such a card costs per hour at the median provider, if anybody is known to rent it.
+
+    The wording holds the price's own date and no age: a session's identity must not change by day.
+    """
+    price = typical_price(gpu)
+    if price is None:
+        return device
+    return device.replace(
+        price_per_hour_usd=price.on_demand_usd_per_h,
+        price_source=f"{price.provider}: {price.provenance.describe()}",
+    )
 
 
 def _unknown_gpu(nvml: ModuleType, gpu: Any, name: str, memory: int) -> Device:

@@ -48,6 +48,7 @@ from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.load import PromptSource, RoundOutcome, Target, Tokenizer, models, run_round, wait_ready
 from tools.load.sample import Recount
+from tools.loaded_gauges import LoadedGauges
 from tools.process import ServerProcess, clean_env, free_port
 from tools.profilers import torch_profiler
 from tools.quality.assess import assess
@@ -205,6 +206,7 @@ class _Arm:
     lags_ms: list[float] = field(default_factory=list)
     server: ServerProcess | None = None
     sampler: Sampler | None = None
+    gauges: LoadedGauges | None = None
     base_url: str = ""
     target: Target = field(default_factory=lambda: Target(base_url="", model=""))
     launch: Launch | None = None
@@ -330,7 +332,10 @@ class _Arm:
 
     async def measure(self, index: int) -> None:
         assert self.sampler
-        async with self.sampler:
+        self.gauges = self.gauges or LoadedGauges(
+            lambda: self.engine.scrape(self.base_url), self.round_s
+        )
+        async with self.sampler, self.gauges:
             outcome = await self._round(index, self.round_s)
         self.samples += outcome.samples
         self.recounts += outcome.recounts
@@ -382,9 +387,10 @@ class _Arm:
                 Cause.NO_MEASUREMENT, f"за {waited_s:.0f} с ни один запрос не завершился успешно"
             )
         assert self.sampler
+        assert self.gauges
         seen = self.sampler.result()
         self.telemetry = seen.replace(
-            engine=await self.engine.scrape(self.base_url),
+            engine=self.gauges.over(await self.engine.scrape(self.base_url)),
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),
             warnings=(*self.busy, *seen.warnings),
         )

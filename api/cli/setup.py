@@ -63,7 +63,9 @@ def setup(
                 print(f"{name}: {'забыт' if known else 'указан не был'}")
                 continue
             if needs and python:
-                await registered.register(needs.name, needs.imports, python, site, home)
+                await registered.register(
+                    needs.name, needs.serves_with or needs.imports, python, site, home
+                )
             elif needs:
                 await envs.ensure(needs, home, progress)
             if needs and name in engines.names():  # so that the first session needn't wait for it

@@ -1,4 +1,6 @@
-"""`python -m bench.shapes TOKENIZER FOLDER`: complete the shapes with a tokenizer.
+"""`python -m bench.shapes TOKENIZER FOLDER [NAME…]`: complete the shapes with a tokenizer.
+
+NAME is an architecture of the catalog (qwen3-14b): a shape is made of its config too.
 
 Speed depends on the shape of a model, not on its words, so any byte-level BPE tokenizer will do
 once it is cut to the vocabulary of the shape: tokens above it, and merges that make them, go.
@@ -10,14 +12,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 _HERE = Path(__file__).parent
+_CATALOG = _HERE.parents[1] / "knowledge" / "architectures"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tokenizer", type=Path, help="Folder of a model with tokenizer.json")
     parser.add_argument("out", type=Path, help="Where the folders of the shapes are written")
+    parser.add_argument("name", nargs="*", help="Architectures of the catalog")
     chosen = parser.parse_args()
+    for name in chosen.name:
+        facts = yaml.safe_load((_CATALOG / f"{name}.yaml").read_text(encoding="utf-8"))
+        folder = chosen.out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(facts["config"], indent=1) + "\n")
+        complete(folder / "config.json", chosen.tokenizer, folder)
+        print(folder)
     for config in sorted(_HERE.glob("*/config.json")):
         complete(config, chosen.tokenizer, chosen.out / config.parent.name)
         print(chosen.out / config.parent.name)
@@ -26,7 +39,8 @@ def main() -> None:
 def complete(config: Path, source: Path, out: Path) -> None:
     """A folder that an engine can serve with random weights."""
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copy(config, out / "config.json")
+    if config.parent != out:
+        shutil.copy(config, out / "config.json")
     size = json.loads(config.read_text())["vocab_size"]
     raw = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     (out / "tokenizer.json").write_text(json.dumps(cut(raw, size)), encoding="utf-8")

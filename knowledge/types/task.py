@@ -80,6 +80,7 @@ class Device(Frozen):
     compute_capability: str | None = None
     power_w: float | None = None
     price_per_hour_usd: float | None = None
+    price_source: str = ""
 
 
 class Hardware(Frozen):

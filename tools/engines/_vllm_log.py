@@ -51,6 +51,10 @@ _BAD_FLAG = re.compile(
     r"|Value error, |[Ii]nvalid (?:value|choice)|is not supported (?:on|for|by|with)"
 )
 _ERROR_LINE = re.compile(r"\b((?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit)): (.+)$")
+_NO_ERROR = re.compile(r"\b(?:DEBUG|INFO|WARNING) \d\d-\d\d ")
+"""A log line of a lower level may name an error that could happen."""
+_FIRST_OF_MANY = re.compile(r"ValidationError: \d+ validation errors? for (\w+)")
+_PYDANTIC = re.compile(r"Value error, (.+?)(?: \[type=|$)")
 _ECHO = re.compile(r"See (?:root cause above|stack trace)|initialization failed due to")
 
 
@@ -139,6 +143,16 @@ def diagnose(returncode: int | None, tail: Sequence[str]) -> Cause:
 
 
 def root_error(tail: Sequence[str]) -> str | None:
-    """The first error line that is no echo of an error in another process."""
-    errors = (match for line in tail if (match := _ERROR_LINE.search(line)))
-    return next((match[0] for match in errors if not _ECHO.search(match[0])), None)
+    """The first error line that is no echo of an error in another process.
+
+    Pydantic says what is wrong in a line of its own below the error.
+    """
+    for number, line in enumerate(tail):
+        found = None if _NO_ERROR.search(line) else _ERROR_LINE.search(line)
+        if found is None or _ECHO.search(found[0]):
+            continue
+        if what := _FIRST_OF_MANY.search(found[0]):
+            said = filter(None, map(_PYDANTIC.search, tail[number + 1 : number + 6]))
+            return next((f"{what[1]}: {match[1]}" for match in said), found[0])
+        return found[0]
+    return None

@@ -33,6 +33,7 @@ ENV = EnvSpec(
     ),
     disk_bytes=3 * 2**30,
     imports=("torch", "transformers", "gguf", "torchao", "bitsandbytes", "peft"),
+    serves_with=("torch", "transformers", "accelerate"),
 )
 """Also where checkpoints are converted, quantized and compressed (tools/compressors)."""
 

@@ -143,5 +143,5 @@ def _cost(ctx: ReportContext, best: TrialResult) -> list[str]:
     cost = with_unit(price / per_hour, "$", 2)
     return [
         text + f"; при {with_unit(price, '$', 2)} за час это {cost} за 1 млн токенов. Цена: "
-        f"{device.source}."
+        f"{device.price_source or device.source}."
     ]

@@ -120,6 +120,23 @@ def test_the_root_error_is_the_first_that_is_no_echo() -> None:
     assert root_error(NO_ROOM[1:]) is None
 
 
+def test_the_root_error_is_no_warning_and_says_what_pydantic_says_below_it() -> None:
+    # Lines of vLLM 0.26 on an H100, shortened.
+    log = (
+        "(APIServer pid=1) WARNING 11-25 20:59:46 [system_utils.py:299] This can cause fd limit "
+        "errors like `OSError: [Errno 24] Too many open files`.",
+        "(APIServer pid=1) pydantic_core._pydantic_core.ValidationError: 1 validation error for "
+        "SchedulerConfig",
+        "(APIServer pid=1)   Value error, max_num_batched_tokens (8192) is smaller than "
+        "max_model_len (32768). [type=value_error, input_value=ArgsKwargs(()), input_type=Args]",
+    )
+    assert root_error(log) == (
+        "SchedulerConfig: max_num_batched_tokens (8192) is smaller than max_model_len (32768)."
+    )
+    assert root_error(log[:1]) is None
+    assert root_error(log[:2]) == log[1].partition(") ")[2]
+
+
 def test_kv_space_is_bounded_on_a_cpu_unless_the_config_says_otherwise() -> None:
     assert variables(config())["VLLM_CPU_KVCACHE_SPACE"] == "2"
     assert variables(config(VLLM_CPU_KVCACHE_SPACE="2"))["VLLM_CPU_KVCACHE_SPACE"] == "2"

@@ -203,6 +203,9 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     if options.threads:
         torch.set_num_threads(options.threads)
+    # cuDNN's attention builds a plan for every new length: some 70 ms per token on an H100 until
+    # all lengths were seen. The reference must not be slower than a first script's second run.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     reference = Reference(options)
     print("settings:", json.dumps(reference.settings), flush=True)
     asyncio.run(serve(reference, options.host, options.port))
