@@ -5,12 +5,14 @@
 Rows: aggregated serving of silicon_sample.csv, grouped by deployment (engine, model, GPU,
 precision, parallelism). (a) no row of the deployment, (b) after 3 rows of it, chosen at random,
 20 seeds, (c) no row of the model at all, (d) what ships, on points of another host
-(bench/prediction_points.yaml). Copies of a cell stay on one side. Needs [predict].
+(bench/prediction_points.yaml), (e) those of models that the host's own calibration has not seen,
+before it and after it. Copies of a cell stay on one side. Needs [predict].
 What the folds learned is kept in bench/prediction_folds.json; --refit learns it again (10 min).
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from advisor.prediction.cells import Cells, Table, table_of
 from advisor.prediction.train import folds_of, train
 from knowledge.devices import find_device
 from knowledge.known_models import require_architecture
-from knowledge.prediction import Load, Query, predict
+from knowledge.prediction import Layout, Load, Observation, Query, predict
 from knowledge.prediction.features import NAMES
 from knowledge.prediction.gaussian import posterior
 from knowledge.prediction.speed import LogFigure
@@ -196,25 +198,52 @@ def run(*, refit: bool) -> dict[str, Any]:
 
 
 def elsewhere() -> dict[str, Any]:
-    """(d): the shipped predictor on points that another host measured."""
+    """(d): the shipped predictor on points that another host measured; (e): the same for models
+    that the host's calibration has not seen, before it and after it."""
     kept = yaml.safe_load(POINTS.read_text())
-    errors: dict[str, list[float]] = {"ttft_ms": [], "tpot_ms": [], "output_tokens_per_s": []}
-    held: dict[str, list[bool]] = {name: [] for name in errors}
-    for model, dtype, given, wanted, streams, *measured in kept["points"]:
+    seen = [(_observation(kept, point), point[-1]) for point in kept["points"]]
+    own = [one for one, _ in seen if one.model == kept["calibrated_on"]]
+    unseen = [(one, rate) for one, rate in seen if one.model != kept["calibrated_on"]]
+    return (
+        _scored("d", seen, ()) | _scored("e_before", unseen, ()) | _scored("e_after", unseen, own)
+    )
+
+
+def _observation(kept: dict[str, Any], point: list[Any]) -> Observation:
+    model, dtype, given, wanted, streams, ttft_ms, tpot_ms, _ = point
+    device = find_device(kept["gpu"])
+    return Observation(
+        model=model, engine="vllm", device=device.name, hardware=device, layout=Layout(),
+        facts=require_architecture(model).facts, weight_dtype=dtype, input_tokens=given,
+        output_tokens=wanted, concurrency=streams, ttft_ms=ttft_ms, tpot_ms=tpot_ms,
+        source="here", reference=kept["source"],
+    )  # fmt: skip
+
+
+def _scored(
+    name: str, points: Sequence[tuple[Observation, float | None]], known: Sequence[Observation]
+) -> dict[str, Any]:
+    figures = ("ttft_ms", "tpot_ms", "output_tokens_per_s")
+    errors: dict[str, list[float]] = {figure: [] for figure in figures}
+    held: dict[str, list[bool]] = {figure: [] for figure in figures}
+    for point, rate in points:
+        assert point.facts is not None
+        assert point.hardware is not None
         query = Query(
-            facts=require_architecture(model).facts, device=find_device(kept["gpu"]),
-            load=Load(input_tokens=given, output_tokens=wanted, concurrency=streams),
-            weight_dtype=dtype,
+            facts=point.facts, device=point.hardware, weight_dtype=point.weight_dtype,
+            load=Load(input_tokens=point.input_tokens, output_tokens=point.output_tokens,
+                      concurrency=point.concurrency),
         )  # fmt: skip
-        prediction = predict(query)
-        for name, truth in zip(errors, measured, strict=True):
+        prediction = predict(query, known)
+        measured = (point.ttft_ms, point.tpot_ms, rate)
+        for figure, truth in zip(figures, measured, strict=True):
             if truth is not None:
-                figure = getattr(prediction, name)
-                errors[name].append(figure.value / truth - 1)
-                held[name].append(figure.low <= truth <= figure.high)
+                said = getattr(prediction, figure)
+                errors[figure].append(said.value / truth - 1)
+                held[figure].append(said.low <= truth <= said.high)
     return {
-        f"d_{name}": Scores(np.array(errors[name]), np.array(held[name])).summary()
-        for name in errors
+        f"{name}_{figure}": Scores(np.array(errors[figure]), np.array(held[figure])).summary()
+        for figure in figures
     }
 
 
