@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 
 from advisor.consultation import Message, Services, SessionRequest, SessionView, consult
+from knowledge.prediction import speed
 
 _WARM = (("user", "Влезет ли Llama 8B в H100?"),)
 
@@ -26,7 +27,7 @@ class Aside:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(self._count, context, initializer=_go_with_the_service)
         for _ in range(self._count):
-            pool.submit(_texts, _WARM, date(2026, 1, 1))  # the first user need not wait for imports
+            pool.submit(_warm_up)
         return pool
 
     async def texts(self, messages: Sequence[Message], today: date) -> list[str] | None:
@@ -61,6 +62,12 @@ class _NoSessions:
     async def start(self, request: SessionRequest) -> str | None:
         self.touched = True
         return None
+
+
+def _warm_up() -> None:
+    """The first user need not wait for imports, and no user for what all questions share."""
+    _texts(_WARM, date(2026, 1, 1))
+    speed.prepare()
 
 
 def _texts(messages: tuple[tuple[str, str], ...], today: date) -> list[str] | None:

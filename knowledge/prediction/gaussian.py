@@ -66,15 +66,25 @@ def posterior(
     asked: Inputs,
     *,
     extra: int = 0,
+    among_known: NDArray[np.float32] | None = None,
 ) -> Posterior:
-    """Residuals of `asked` given the nearest of `known`; the last `extra` of it always count."""
+    """Residuals of `asked` given the nearest of `known`; the last `extra` of it always count.
+
+    `among_known`: kernel.covariance(known, known), where many questions are worth its memory.
+    """
     across = kernel.covariance(known, asked)
+    chosen = np.arange(len(known))
     if len(known) > NEIGHBOURS + extra:
         nearness = across.max(axis=1)
         nearness[len(known) - extra :] = np.inf
         chosen = np.argpartition(-nearness, NEIGHBOURS + extra)[: NEIGHBOURS + extra]
         known, residuals, across = known.take(chosen), residuals[chosen], across[chosen]
-    within = kernel.covariance(known, known) + np.diag(kernel.noise_variance(known))
+    alike = (
+        kernel.covariance(known, known)
+        if among_known is None
+        else among_known[np.ix_(chosen, chosen)]
+    )
+    within = alike + np.diag(kernel.noise_variance(known))
     solved = np.linalg.solve(within, np.column_stack([residuals, across]))
     return Posterior(
         mean=across.T @ solved[:, 0],

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knowledge.devices import known_devices
 from knowledge.prediction.features import NAMES, Described, describe
 from knowledge.prediction.gaussian import Posterior, posterior
 from knowledge.prediction.kernel import Array, Inputs
 from knowledge.prediction.physics import Point
-from knowledge.prediction.trained import Target, Trained
+from knowledge.prediction.trained import Target, Trained, load
 from knowledge.prediction.types import Figure, Observation, Provenance
 from knowledge.types import Device
 
@@ -53,6 +54,18 @@ class Speed:
     provenance: Provenance
 
 
+_among_known: dict[int, NDArray[np.float32]] = {}
+"""By the kernel's id, which the cached training keeps alive."""
+
+
+def prepare() -> None:
+    """Spend two seconds and 60 MiB once, so that a service answers twice as many questions."""
+    trained = load()
+    for target in (trained.tpot, trained.ttft):
+        alike = target.kernel.covariance(trained.inputs, trained.inputs)
+        _among_known[id(target.kernel)] = alike.astype(np.float32)
+
+
 def speeds(
     trained: Trained, points: Sequence[Point], observations: Sequence[Observation] = ()
 ) -> list[Speed]:
@@ -88,7 +101,13 @@ def _posterior(
     target: Target, trained: Trained, known: Inputs, residuals: Array, wanted: Inputs
 ) -> Posterior:
     there = len(trained.inputs)
-    prior = posterior(target.kernel, trained.inputs, residuals[:there], wanted.join(known))
+    prior = posterior(
+        target.kernel,
+        trained.inputs,
+        residuals[:there],
+        wanted.join(known),
+        among_known=_among_known.get(id(target.kernel)),
+    )
     own = residuals[there:]
     usable = np.flatnonzero(np.isfinite(own))
     if not len(usable):

@@ -6,7 +6,7 @@ import pytest
 
 from knowledge.devices import find_device
 from knowledge.known_models import require_architecture
-from knowledge.prediction import Layout, Load, Observation, Provenance, Query, predict
+from knowledge.prediction import Layout, Load, Observation, Provenance, Query, predict, speed
 from knowledge.prediction.model import predict_many
 
 LLAMA = require_architecture("llama-3.1-70b").facts
@@ -141,3 +141,14 @@ def test_a_model_that_cannot_fit() -> None:
     assert not found.fits
     assert found.max_concurrency.value == 0
     assert found.saturated
+
+
+def test_what_questions_share_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_among_known", {})
+    asked = [query(), query(facts=SMALL)]
+    before = [predict(one) for one in asked]
+    speed.prepare()
+    for old, one in zip(before, asked, strict=True):
+        new = predict(one)
+        assert new.tpot_ms.value == pytest.approx(old.tpot_ms.value, rel=1e-4)
+        assert new.ttft_ms.high == pytest.approx(old.ttft_ms.high, rel=1e-4)
