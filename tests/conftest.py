@@ -30,6 +30,17 @@ CONFIG = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several processes (-n): a file stays in one, and real engines never meet each other.
+
+    They come first, since they take longest; sorting keeps the order within.
+    """
+    for item in items:
+        group = "engine" if item.get_closest_marker("engine") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(data=tmp_path / "data", cache=tmp_path / "cache")
