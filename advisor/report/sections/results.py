@@ -4,7 +4,7 @@ from advisor.report import labels
 from advisor.report.context import ReportContext, cell, cite, figure, sentence, table
 from advisor.report.figures import embed
 from advisor.report.numbers import DASH, number, plural, ratio
-from knowledge.types import Estimate, ProductionTest, TrialResult
+from knowledge.types import Estimate, Metric, ProductionTest, TrialResult
 
 ORDER = 30
 
@@ -96,6 +96,12 @@ def _requests(ctx: ReportContext) -> str:
         text += plural(seen.failed_requests, "ошибка", "ошибки", "ошибок")
         text += _lengths(ctx, trial)
         lines += [text + ".", *(f"  - {sentence(warning)}" for warning in seen.warnings)]
+        itl = figure(trial, Metric.ITL_P50_MS)
+        if itl and not itl.value:
+            lines.append(
+                "  - Токены приходят по нескольку сразу, поэтому ITL p50 равен нулю; ровно ли идёт "
+                "текст, видно по ITL p95."
+            )
     return "\n".join(["Что стоит за цифрами:", "", *lines]) if lines else ""
 
 
