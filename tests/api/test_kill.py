@@ -123,9 +123,9 @@ def test_kill_while_vllm_serves(real_home: Home, tmp_path: Path) -> None:
     running = advisor(
         home, "optimize", "demo", "--workload", "demo", "--objective", "throughput",
         "--budget", "30m", "--trials", "1", "--no-naive", "--out", str(tmp_path / "reports"),
-        # Light, and in a dtype that every processor multiplies: AVX2 alone emulates bfloat16.
+        # Light, not compiled, in a dtype that every processor multiplies: AVX2 emulates bfloat16.
         "--input-tokens", "48", "--output-tokens", "16", "--concurrency", "4",
-        "--flag", "dtype=float32",
+        "--flag", "dtype=float32", "--flag", "enforce-eager",
     )  # fmt: skip
     log_of_second = home / "data" / "sessions"
     end = time.monotonic() + 3 * PATIENCE_S
