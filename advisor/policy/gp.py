@@ -143,7 +143,7 @@ class GpPolicy:
         return Hypothesis(
             technique="search",
             policy=self.name,
-            title=f"Модель: {describe(row)}",
+            title=f"Подбор: {describe(row)}",
             rationale=f"Наибольшее ожидаемое улучшение за секунду по модели из {known}"
             "прошлых сессий и испытаний этой.",
             change=change,
