@@ -30,6 +30,7 @@ CONFIG = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For several processes (-n): a file stays in one, and real engines never meet each other.
 
