@@ -2,7 +2,8 @@
 
 What runs inside that container, or where the launcher was built from source, has it on PATH; it is
 a program, not a package, so that `advisor setup --python` has nothing to register. Flags come from
-a stored list of its documentation. Not run here: no machine of ours had the container.
+a stored list of its documentation. Its router also takes port 9000 while it starts (issue 3062 of
+its repository) and dies where that is busy. Not run here: no machine of ours had the container.
 """
 
 import re
