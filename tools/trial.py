@@ -269,7 +269,9 @@ class _Arm:
             hardware=self.world.hardware,
         )
         self.base_url = f"http://127.0.0.1:{port}"
-        self.target = Target(base_url=self.base_url, model=self.spec.model.name)
+        can = self.engine.capabilities(self.world.hardware)
+        served = str(model_path) if can.named_by_path else self.spec.model.name
+        self.target = Target(base_url=self.base_url, model=served, endpoint=can.endpoint)
         if self.spec.load.profile_s and isinstance(self.engine, Profilable):
             self.traces.mkdir(parents=True, exist_ok=True)
             plan = self.engine.with_profiler(plan, self.traces)
@@ -399,7 +401,7 @@ class _Arm:
         self.integrity = check(
             self.samples,
             self.spec.workload,
-            model_name=self.spec.model.name,
+            model_name=self.target.model,
             served_models=await models(self.base_url),
             in_force=self.launch.in_force if self.launch else {},
             config=self.spec.candidate.config,

@@ -45,13 +45,17 @@ class Command(Frozen):
 _SLOTS = {
     "--model": Slot.MODEL,
     "--model-path": Slot.MODEL,
+    "--model-id": Slot.MODEL,
     "serve": Slot.MODEL,
     "--host": Slot.HOST,
+    "--hostname": Slot.HOST,
     "--port": Slot.PORT,
 }
 
 _PROGRAMS = {"llamacpp_server.py": "llama-server"}
 """Scripts of ours that start a public program's server with that program's own options."""
+_FOR_MEASURING = "--config"
+"""Names a file of ours that switches an engine's counters on; no user may give it."""
 
 # Everything else in a launch's environment belongs to the machine or is a secret: it stays here.
 _PORTABLE = ("VLLM_", "SGLANG_", "OMP_", "KMP_", "MKL_", "TORCH", "PYTORCH_", "NCCL_", "HF_HUB_")
@@ -72,6 +76,9 @@ def portable(launch: Launch, model_path: str, wanted_env: dict[str, str]) -> Com
         words, rest = [Word(text=program)], rest[1:]
     flag = ""
     for argument in _split(rest):
+        if _FOR_MEASURING in (argument, flag):
+            flag = argument
+            continue
         slot = _SLOTS.get(flag) if not argument.startswith("--") else None
         if slot is Slot.MODEL:
             model_path = argument

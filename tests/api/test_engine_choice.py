@@ -27,6 +27,8 @@ def test_who_was_left_out_is_said_with_the_reason() -> None:
     missing = left_out(make_model(), CPU, ("vllm", "transformers", "onnxruntime"))
     assert "GGUF" in missing["llama.cpp"]
     assert "CUDA" in missing["SGLang"]
+    assert "CUDA" in missing["TGI"]
+    assert "CUDA" in missing["TensorRT-LLM"]
     assert not {"Симулятор", "vLLM", "ONNX Runtime"} & set(missing)
     assert "симулятор" in refusal("sim", make_model(), CPU)
 

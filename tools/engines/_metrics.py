@@ -75,7 +75,17 @@ ONNXRUNTIME = Names(
     },
 )
 """Of our own server."""
-KNOWN = (VLLM, LLAMACPP, SGLANG, ONNXRUNTIME)
+TGI = Names(
+    prefix="tgi_",
+    sums={
+        "batch_current_size": "requests_running",
+        "queue_size": "requests_waiting",
+        "request_input_length_sum": "prompt_tokens",
+        "request_generated_tokens_sum": "generation_tokens",
+    },
+)
+"""Tokens are sums of histograms over requests: generated ones are counted when a request ends."""
+KNOWN = (VLLM, LLAMACPP, SGLANG, ONNXRUNTIME, TGI)
 
 
 async def scrape(base_url: str) -> dict[str, float]:

@@ -45,6 +45,10 @@ class Capabilities(Frozen):
     """Two servers fit on one device at once, so that A/B rounds can alternate."""
     simulated: bool = False
     """Figures are made by a model of a server: never a claim."""
+    endpoint: str = "completions"
+    """The protocol, one of tools/load/protocols, in which it is measured."""
+    named_by_path: bool = False
+    """It can't be told a name: its models are listed under the path that it was given."""
     quantizations: tuple[str, ...] = ()
     """Artifact schemes that it loads, e.g. "w8a8"."""
     unavailable: str = ""

@@ -12,7 +12,12 @@ from tools.load.http import Response, fetch, parse_url
 
 _POLL_S = 0.25
 _PROBE_TIMEOUT_S = 5.0
-_OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
+_OWNERS = {
+    "vllm": "vllm",
+    "sglang": "sglang",
+    "llamacpp": "llama.cpp",
+    "tensorrt_llm": "tensorrt-llm",
+}
 _SIGNS = (
     ("/version", "version", "vllm"),
     ("/get_server_info", "version", "sglang"),

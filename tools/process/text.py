@@ -28,7 +28,8 @@ _OUT_OF_MEMORY = re.compile(
 )
 _BAD_FLAG = re.compile(
     r"unrecognized arguments|invalid choice|error: argument |error: the following arguments"
-    r"|expected (one|at least one) argument|no such option|unexpected argument",
+    r"|expected (one|at least one) argument|no such option|unexpected argument"
+    r"|invalid value ('.*' )?for '",
     re.IGNORECASE,
 )
 _SIGKILL = -9

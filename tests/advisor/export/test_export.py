@@ -141,6 +141,28 @@ def test_llama_cpp_is_run_by_its_own_program() -> None:
     assert command.argv(SLOTS)[-2:] == ("--parallel", "8")
 
 
+def test_a_file_of_ours_that_is_there_to_measure_stays_behind() -> None:
+    argv = ("/v/bin/python", "-m", "tensorrt_llm.commands.serve", "serve", "/cache/m")
+    argv += ("--served_model_name", "tiny", "--host", "127.0.0.1", "--port", "1")
+    argv += ("--config", "/repo/tools/engines/_in_env/tensorrt_llm.yaml", "--max_batch_size", "8")
+    launch = Launch(argv=argv, env={}, ready_s=1, engine_version="1", in_force={})
+    words = portable(launch, "/models/x", {}).argv(SLOTS)
+    assert words[3:5] == ("serve", "/m")
+    assert words[-2:] == ("--max_batch_size", "8")
+    assert not any("repo" in word or word == "--config" for word in words)
+
+
+def test_a_launcher_that_is_no_python_is_named_alone() -> None:
+    argv = ("/usr/local/bin/text-generation-launcher", "--model-id", "/cache/m")
+    argv += ("--hostname", "127.0.0.1", "--port", "1", "--usage-stats", "off", "--speculate", "3")
+    launch = Launch(argv=argv, env={}, ready_s=1, engine_version="1", in_force={})
+    command = portable(launch, "/models/x", {})
+    assert command.argv(SLOTS) == (
+        *("text-generation-launcher", "--model-id", "/m", "--hostname", ANYWHERE, "--port", "9"),
+        *("--usage-stats", "off", "--speculate", "3"),
+    )
+
+
 def test_secrets_and_paths_stay_behind() -> None:
     launch = Launch(
         argv=("/v/bin/python", "-m", "s"),

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from knowledge.cards import load_cards
+from knowledge.conditions import render
 from knowledge.errors import BadInput, UnknownFlag
 from knowledge.types import Cause, EngineConfig
 from tests.tools.engines.conftest import make_hardware, make_model
@@ -12,6 +14,7 @@ from tools.engines import _probe, load, names
 from tools.engines.base import Capabilities, FlagCatalog
 from tools.envs import Environment, EnvSpec
 from tools.home import Home
+from tools.load import protocols
 from tools.process import free_port
 
 HARDWARE = [make_hardware("cpu"), make_hardware("cuda", 80 * 2**30)]
@@ -47,6 +50,7 @@ def config(engine: str, flags: dict[str, Any] | None = None, **env: str) -> Engi
 
 def test_the_folder_is_the_list() -> None:
     assert {"vllm", "llamacpp", "transformers", "attach", "sim"} <= set(names())
+    assert {"sglang", "tgi", "tensorrt_llm"} <= set(names())
     with pytest.raises(BadInput, match="vllm"):
         load("vlm")
 
@@ -58,6 +62,7 @@ def test_describes_itself(name: str, hardware: Any) -> None:
     assert engine.name == name
     assert engine.title
     assert isinstance(engine.capabilities(hardware), Capabilities)
+    assert engine.capabilities(hardware).endpoint in protocols.names()
     spec = engine.env_spec(hardware)
     assert spec is None or (isinstance(spec, EnvSpec) and spec.steps and spec.disk_bytes > 0)
 
@@ -105,7 +110,8 @@ def test_launches_on_the_loopback_with_nothing_but_what_was_asked(name: str) -> 
         ).argv
 
     default = argv({})
-    assert {"/models/derived", "tiny", "4321"} <= set(default)
+    named = set() if engine.capabilities(HARDWARE[0]).named_by_path else {"tiny"}
+    assert {"/models/derived", "4321", *named} <= set(default)
     assert "0.0.0.0" not in default  # noqa: S104 - must not be there
     asked = argv({"max-num-seqs": 7, "enforce-eager": True, "async-scheduling": False, "seed": -1})
     added = ("--max-num-seqs", "7", "--enforce-eager", "--no-async-scheduling", "--seed=-1")
@@ -150,12 +156,26 @@ def test_memory_covers_at_least_the_weights(name: str, hardware: Any) -> None:
         (1, ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",), "OOM"),
         (-9, ("working",), "OOM"),
         (2, ("server.py: error: unrecognized arguments: --nope",), "FLAG"),
+        (2, ("error: invalid value 'fp9' for '--quantize <QUANTIZE>'",), "FLAG"),
+        (2, ("Error: Invalid value for '--backend': 'x' is not one of 'pytorch'.",), "FLAG"),
         (1, ("RuntimeError: something else",), "CRASH"),
     ],
 )
 def test_diagnoses(name: str, returncode: int, tail: tuple[str, ...], cause: str) -> None:
     causes = {"OOM": Cause.OUT_OF_MEMORY, "FLAG": Cause.BAD_FLAG, "CRASH": Cause.CRASH}
     assert load(name).diagnose(returncode, tail) is causes[cause]
+
+
+@pytest.mark.parametrize("name", ["tgi", "tensorrt_llm"])
+async def test_what_the_cards_set_is_among_the_stored_flags(name: str, home: Home) -> None:
+    engine = load(name)
+    catalog = await engine.catalog(None, home, print)
+    facts = {"workload": {"concurrency": 8}}
+    changes = [one for card in load_cards() for one in card.changes if one.engine == name]
+    assert changes
+    for change in changes:
+        flags = {flag: render(value, facts) for flag, value in change.flags.items()}
+        engine.validate(EngineConfig(engine=name, flags=flags, env=change.env), catalog)
 
 
 @pytest.mark.parametrize("name", names())

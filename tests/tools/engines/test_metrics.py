@@ -29,4 +29,4 @@ def test_adds_up_engines_and_makes_rates() -> None:
 
 
 def test_other_servers_metrics_are_none() -> None:
-    assert short("tgi_queue_size 5\nprocess_cpu_seconds_total 1.5\n") == {}
+    assert short("te_queue_size 5\nprocess_cpu_seconds_total 1.5\n") == {}
