@@ -20,7 +20,7 @@ check: install
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 demo: install
 	$(BIN)/advisor optimize demo --workload demo --objective throughput --budget 14m --naive

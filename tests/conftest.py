@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import struct
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
@@ -30,16 +32,27 @@ CONFIG = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several processes (-n): a file stays in one, and real engines never meet each other.
+    """Files with real engines first: with several processes (-n) they last longest."""
+    items.sort(key=lambda item: not _has_engines(str(item.path)))
 
-    They come first, since they take longest; sorting keeps the order within.
-    """
-    for item in items:
-        group = "engine" if item.get_closest_marker("engine") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process, and real engines never meet each other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneAtATime(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "engine" if _has_engines(str(config.rootpath / file)) else file
+
+    return OneAtATime(config, log)
+
+
+@cache
+def _has_engines(file: str) -> bool:
+    return "mark.engine" in Path(file).read_text(encoding="utf-8")
 
 
 @pytest.fixture
