@@ -16,6 +16,8 @@ _FOLLOWS = re.compile(
     r"\b(а если|что если|тогда|то же|то же самое|там же|эту|этой|этого|на ней|на нем|на них|такой"
     r" же|вместо|what if|instead|same)\b"
 )
+_CARDS = re.compile(r"(?:на|с) (\d{1,2})(?: (?:таких|таких же|штук\w*))?\W*$")
+"""«а если на двух?» after a question about cards: so many of them."""
 _KEPT = 12
 """Earlier messages that still matter."""
 
@@ -31,6 +33,9 @@ def understand(messages: Sequence[Message], services: Services) -> Question:
         step = read(earlier)
         old, _ = inherit(step, old)
     follow = bool(said[:-1]) and _follows(text, own)
+    if follow and old.gpus and own == Frame():
+        cards = _CARDS.search(text)
+        own = own.replace(gpu_count=int(cards[1])) if cards else own
     frame, taken = inherit(own, old) if follow else (own, ())
     if follow:
         previous = _last_intent(messages, services)

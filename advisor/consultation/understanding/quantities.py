@@ -96,9 +96,10 @@ def _place(money: Money, tail: str, before: str, after: str, values: Values) -> 
         role = "kwh"
     elif (
         money.value >= 500
-        and compiled(r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase").search(
-            before + after
-        )
+        and compiled(
+            r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase|"
+            r"бюджет\w* на (?:желез|сервер|карт|видеокарт)|на (?:желез|видеокарт|покупку)"
+        ).search(before + after)
         and not compiled(rf"{_HOUR}|{_MONTH}").search(tail)
     ):
         role = "purchase"
@@ -148,6 +149,13 @@ def _speeds(reader: Reader, values: Values) -> None:
         rf"{NUM}{MULT}\s*(?:rps|qps|рпс|(?:запр\w*\.?|req\w*){PER}{SECOND})", mult=True
     ):
         values["requests_per_s"] = found.value
+    if "requests_per_s" not in values:
+        ahead = (
+            r"(?<![a-zа-я])(?:rps|qps|рпс)\s*(?:=|:|около|до|в|примерно|порядка|~)?"
+            r"\s*(\d+(?:[.,]\d+)?)(?![\w%])"
+        )
+        for found in reader.take(ahead):
+            values["requests_per_s"] = found.value
 
 
 _MINUTE = r"минут\w*|мин|min\w*"
@@ -184,6 +192,10 @@ def _volumes(reader: Reader, values: Values) -> None:
     _job(reader, values)
 
 
+_NIGHT_H = 8.0
+"""«за ночь»: a usual night, in hours."""
+
+
 def _job(reader: Reader, values: Values) -> None:
     """A job of a known size without a period: «50 млн токенов за ночь», «миллион документов»."""
     large = rf"{NUM}\s*(млн\.?|миллион\w*|млрд\.?|миллиард\w*|лям\w*|mln|million|billion|bn)"
@@ -196,10 +208,19 @@ def _job(reader: Reader, values: Values) -> None:
         mult=True,
     ):
         values["documents"] = found.value
+        each = rf"[^.?!;]{{0,20}}?\sпо\s+{NUM}{MULT}\s*{TOKENS}"
+        length = reader.first(rf"(?:·\s?)+{each}", mult=True) if found.after else None
+        if length:
+            values["input_tokens"] = token_count(length.value, length.groups[1])
     for found in reader.pick(
         rf"{large}\s*(?:запрос\w*|requests?)", lambda f: f.value >= 0.1, mult=True
     ):
         values.setdefault("documents", found.value)
+    if values.get("documents") or values.get("tokens_total"):
+        night = compiled(r"за (?:1 )?ноч|overnight").search(reader.text)
+        if night:
+            values["hours"] = _NIGHT_H
+            reader.hide(*night.span())
     for found in reader.take(rf"{NUM}\s*(?:гбит\w*|гигабит\w*|gbit\w*|gbps)"):
         values["gbit_per_s"] = found.value
     for found in reader.take(rf"{NUM}\s*(?:год(?:а|ов)?|лет|years?)(?![a-zа-я])"):

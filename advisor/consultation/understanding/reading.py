@@ -164,6 +164,10 @@ _CPUS = (
 )
 
 
+_DESKTOP = r"ddr\d|ддр\d|домашн|десктоп|desktop|ноут|laptop|дома(?![а-я])|игров"
+"""A processor of a desktop, not of a server."""
+
+
 def _processor(reader: Reader, found: list[CatalogDevice]) -> None:
     """«на процессоре», "on CPU": a usual server processor where no card was named."""
     on = (
@@ -173,7 +177,9 @@ def _processor(reader: Reader, found: list[CatalogDevice]) -> None:
     for words, stem in _CPUS:
         match = compiled(rf"{on}({words})(?![a-zа-я]|\s*\d+\s*%)").search(reader.text)
         if match:
-            found.append(next(cpu for cpu in catalog("cpu") if cpu.stem == stem))
+            home = words.startswith("процессор") and compiled(_DESKTOP).search(reader.text)
+            usual = "ryzen-9-7950x" if home else stem
+            found.append(next(cpu for cpu in catalog("cpu") if cpu.stem == usual))
             _mark(reader, *match.span(1), "G")
             return
 
@@ -370,7 +376,8 @@ def _counts(reader: Reader, values: dict[str, Any], devices: Sequence[CatalogDev
         position = start + len(match[0]) if match else len(reader.text)
     values["gpu_counts"] = tuple(counts) if any(counts) else ()
     bare = reader.first(rf"(?<![\w.,])(\d+)\s*(?:x\s*)?(?:{_GPU_WORDS}|игров\w+ карт\w*)")
-    if bare and bare.value <= 4096:
+    each = bare and compiled(r"(?<![a-zа-я])(?:по|на кажд\w+)\s*$").search(bare.before)
+    if bare and bare.value <= 4096 and not (each and bare.value == 1):
         values["gpu_count"] = round(bare.value)
     if (
         values.get("nodes")
