@@ -12,6 +12,7 @@ from advisor.consultation.answers._common import (
 from advisor.consultation.calculators import money
 from advisor.consultation.calculators.capacity import (
     HEADROOM,
+    USUAL_CARDS,
     Fleet,
     Goals,
     Point,
@@ -29,7 +30,6 @@ from knowledge.objectives import default_objectives
 
 _PEAK = 3.0
 Find = Callable[[Setting], Fleet | None]
-_USUAL = ("l4", "l40s", "a100-sxm-80gb", "h100-sxm", "h200")
 _COUNT = (
     r"сколь(ко|ки)[^.?]{0,25}(карт|видеокарт|gpu|гпу|реплик|сервер|нод|узл|экземпляр|ускорител|⟦|"
     r"[hablt]\d|rtx)|how many|хватит|потян|вытян|справ|вывез|нужно|прикид|прикинь|рассчита|"
@@ -133,7 +133,7 @@ def _fleet(question: Question, setting: Setting, draft: Draft, find: Find) -> Fl
     if setting.gpu is not None:
         return find(setting)
     every = []
-    for stem in _USUAL:
+    for stem in USUAL_CARDS:
         fleet = find(setting.change(gpu=device_of(stem)))
         price = typical_price(stem)
         if fleet and price and price.on_demand_usd_per_h:

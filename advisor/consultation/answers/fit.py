@@ -4,6 +4,7 @@ from advisor.consultation.answers._common import (
     assumptions,
     cite_setting,
     devices,
+    gguf_size,
     needs_model,
     offer_session,
     usual_gpu,
@@ -95,6 +96,7 @@ async def write(question: Question, draft: Draft) -> None:
                 " count.",
             )
         return
+    gguf_size(question, setting, draft)
     if setting.gpu is None:
         _size_only(question, setting, draft)
         return

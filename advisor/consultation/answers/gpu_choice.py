@@ -49,6 +49,11 @@ EXAMPLES = (
 PART = True
 
 
+_FLAG = r"gpu[-_ ]mem\w*|max[-_]\w+|num[-_]\w+|--\w+"
+_HARDWARE = (
+    r"gpu|гпу|карт|желез|видюх|ускорит|hardware|сервер|железк|машин|бюджет|budget|\$|доллар|руб|"
+    r"юзер|пользоват|человек|сотрудник|студент|users|people|модел|model|llm|нейро|конфигурац"
+)
 _HOW_MANY = r"сколько[^.?]{0,25}(пользоват|юзер|человек|запрос|клиент)|how many"
 _THRIFTY = (
     r"дешев|недорог|бюджет|эконом|денег|дома|домашн|игров|локальн|видюх|видеокарт|cheap|budget|"
@@ -61,6 +66,8 @@ _PATIENCE_MS = 1000.0
 def score(question: Question) -> float:
     frame, own, model = question.frame, question.own, question.has_model
     if question.has(r"какую (точност|квант)|квантизац|команд|флаг|настройк|какой (батч|batch)"):
+        return 0
+    if not model and (question.has(_FLAG) or not (frame.gpus or question.has(_HARDWARE))):
         return 0
     goal = own.ttft_ms or own.tpot_ms or own.e2e_ms or own.user_tokens_per_s
     asked, placed = question.has(_ASK), bool(frame.gpus)
@@ -81,6 +88,7 @@ def score(question: Question) -> float:
 
 async def write(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame) or _example(question, draft)
+    _purchase(question, draft)
     if setting is None:
         ask(
             draft,
@@ -154,13 +162,21 @@ def _example(question: Question, draft: Draft) -> Setting | None:
         f"модель не названа: для примера {setting.subject.title}; назовите свою — пересчитаю",
         f"no model was named: {setting.subject.title} as an example",
     )
-    if frame.purchase:
-        draft.warn(
-            "Цен на покупку в каталоге нет, только аренда: бюджет покупки сверьте с магазином"
-            " сами.",
-            "The catalog has rental prices only.",
-        )
     return setting
+
+
+def _purchase(question: Question, draft: Draft) -> None:
+    """A budget for buying is no rent: the order by rent stands, the shop's price is the user's."""
+    bought = question.frame.purchase
+    if bought is None:
+        return
+    draft.warn(
+        f"Бюджет {draft.money(bought.value, bought.currency)} — на покупку, а в каталоге только"
+        " цены аренды: по ним варианты упорядочены, но с бюджетом не сравнены. Сверьте первые"
+        " строки таблицы с ценами магазинов и заложите на остальной сервер (процессор, память,"
+        " питание) ещё 30–50 % цены карт.",
+        "The catalog has rental prices only: the order is by rent, check the shop's prices.",
+    )
 
 
 def _strict(found: list[Option], ttft: float, tpot: float | None, draft: Draft) -> None:

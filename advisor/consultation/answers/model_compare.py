@@ -14,6 +14,7 @@ from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
 from advisor.consultation.writing import Draft
+from knowledge.types import ModelFacts
 
 EXAMPLES = (
     "какую модель взять модель или модель на карта",
@@ -58,6 +59,7 @@ async def write(question: Question, draft: Draft) -> None:
         "| Model | Where | Weights | Fits | Requests | TTFT | TPOT | Total |",
     )
     _lead(speeds, draft)
+    _experts([setting.facts for setting in every], draft)
     draft.add("\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows]))
     draft.add(
         "Скорости — прогноз с 90 % интервалом. Какая из них лучше отвечает, скажет только"
@@ -90,6 +92,24 @@ def _row(
         f" {found.most} | {draft.interval(seen.ttft_ms, 'мс', 'ms')} |"
         f" {draft.interval(seen.tpot_ms, 'мс', 'ms')} |"
         f" {draft.interval(seen.output_tokens_per_s, 'ток/с', 'tok/s')} |"
+    )
+
+
+def _experts(facts: list[ModelFacts], draft: Draft) -> None:
+    """Why a mixture of experts is faster than a dense model of its size."""
+    sparse = [one for one in facts if one.experts]
+    if not sparse or len(sparse) == len(facts):
+        return
+    one = sparse[0]
+    active = one.active_parameters or one.parameters
+    draft.lead(
+        f"Причина — MoE: на токен работают только {draft.num(active / 1e9, 1)} млрд активных"
+        f" параметров из {draft.num(one.parameters / 1e9, 1)} (экспертов {one.experts_per_token} из"
+        f" {one.experts}), их и читают из памяти; плотная модель читает все веса. В памяти всё"
+        " равно лежат все эксперты, а при большом batch разные токены задействуют почти всех, и"
+        " выигрыш на decode уменьшается.",
+        f"A mixture of experts reads {active / 1e9:.1f}B of {one.parameters / 1e9:.1f}B parameters"
+        " per token.",
     )
 
 

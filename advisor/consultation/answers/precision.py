@@ -129,10 +129,16 @@ def _ratio(schemes: list[str], speeds: dict[str, Prediction], draft: Draft) -> N
     fast, slow = ordered[0], ordered[-1]
     decode = speeds[slow].tpot_ms.value / speeds[fast].tpot_ms.value
     prefill = speeds[slow].ttft_ms.value / speeds[fast].ttft_ms.value
+    first = (
+        f"и TTFT в {draft.num(prefill, 2)} раза ниже"
+        if prefill >= 1.02
+        else f"но TTFT в {draft.num(1 / prefill, 2)} раза выше"
+        if prefill <= 0.98
+        else "TTFT тот же"
+    )
     draft.lead(
-        f"По прогнозу {LABELS[fast]} быстрее, чем {LABELS[slow]}: TPOT в {draft.num(decode, 2)}"
-        f" раза"
-        f" ниже, TTFT — в {draft.num(prefill, 2)} раза; интервалы в таблице.",
+        f"По прогнозу при такой нагрузке {LABELS[fast]} быстрее, чем {LABELS[slow]}, на генерации:"
+        f" TPOT в {draft.num(decode, 2)} раза ниже, {first}; интервалы в таблице.",
         f"Predicted: {LABELS[fast]} decodes {decode:.2f} times as fast as {LABELS[slow]}.",
     )
 
