@@ -35,6 +35,10 @@ _COUNT = (
     r"[hablt]\d|rtx)|how many|хватит|потян|вытян|справ|вывез|нужно|прикид|прикинь|рассчита|"
     r"посчита|обслуж|держать|нужен"
 )
+_WHICH = (
+    r"как\w+ (?:карт|видеокарт|gpu|гпу|желез|сервер|конфиг)|на ч[её]м|"
+    r"что (?:брать|взять|купить)"
+)
 _RATE = (
     r"(сколько|какой|какое|какую|max\w*|макс\w*|предел\w*|how many)[^.?]{0,25}"
     r"(rps|qps|рпс|запрос\w* (в|за) (секунд|минут|час)|requests? (per|a) |запр/с)"
@@ -78,6 +82,7 @@ def score(question: Question) -> float:
         (own.requests_per_s, 9.4),
         (frame.concurrency and own.user_tokens_per_s and question.has(_COUNT), 9.4),
         (own.requests_per_day and question.has(rf"{_COUNT}") and not _judged(question), 9.2),
+        (own.requests_per_day and not frame.gpus and question.has(_WHICH), 9.2),
         (own.tokens_per_day and not frame.gpus, 9.2),
         (frame.rate_per_s and question.follow_up and own.gpus, 7.0),
     )

@@ -27,6 +27,8 @@ def score(question: Question) -> float:
     if count >= 2:
         if question.has(r"сколько (стоит|памяти нужно)|команд"):
             return 3
+        if question.has_model and question.has(r"сравн|против|\bvs\b|дешевле|compare|выгоднее"):
+            return 8.8
         return (
             8.2
             if question.has(r"лучше|сравн|vs|против|или|быстрее|разниц|чем|versus|compare|\?")

@@ -1,6 +1,7 @@
 """What a technique or a term is, when it helps: cards and the playbook, by retrieval."""
 
 import re
+from collections.abc import Sequence
 
 from advisor.consultation import retrieval
 from advisor.consultation.answers import _notes
@@ -32,6 +33,9 @@ _RISKS = {"none": "нет", "low": "низкий", "medium": "средний", "
 _LIKE, _SAME = 0.5, 0.75
 """Likeness to an example: enough, and enough to come before a page that the question names."""
 
+
+_SURE = 6.0
+"""A page that the question does not name answers it only from this score on."""
 
 ANYWHERE = True
 
@@ -67,8 +71,11 @@ async def write(question: Question, draft: Draft) -> None:
             "The knowledge base says nothing of this.",
         )
         return
-    cards = {card.name: card for card in load_cards()}
     first = hits[0]
+    if not first.exact and first.score < _SURE:
+        _unsure(hits, draft)
+        return
+    cards = {card.name: card for card in load_cards()}
     _page(first, cards, draft, lead=True)
     if draft.language == "ru":
         for hit in hits[1:]:
@@ -79,6 +86,21 @@ async def write(question: Question, draft: Draft) -> None:
         " MODEL --workload chat`.",
         "Whether it helps on your model and load, a measured session shows: `advisor optimize"
         " MODEL`.",
+    )
+
+
+def _unsure(hits: Sequence[retrieval.Hit], draft: Draft) -> None:
+    """Only a word or two in common: no answer, but what comes nearest."""
+    cards = {card.name: card.title for card in load_cards()}
+    notes = _notes.playbook()
+    titles = [cards[hit.name] if hit.kind == "card" else notes[hit.name].title for hit in hits]
+    near = "; ".join(f"«{title}»" for title in dict.fromkeys(titles))
+    draft.lead(
+        "**Надёжного ответа на этот вопрос у меня нет**, а выдумывать не буду. Ближайшее, о чём"
+        f" могу рассказать: {near}. Спросите об этом или уточните вопрос: модель, карта, нагрузка"
+        " и что нужно узнать — память, скорость, цену или причину проблемы?",
+        "I have no reliable answer to this. Which model, card and load is it about, and what do"
+        " you need: memory, speed, price or the cause of a problem?",
     )
 
 

@@ -22,6 +22,10 @@ _ASK = (
     r" (выбр|взять|лучше)|чем квантовать|во что квантов|в ч[её]м (держать|запускать|гонять)|which"
     r" (precision|quant)|(?:квантиз|квантов)\w*[^.?]{0,25}(выбр|взять|лучше|посовет)"
 )
+_MOVE = (
+    r"(пере(?:йти|ход|вест|еха|езж)|смен|замен|switch|move)\w*[^.?]{0,40}(?:с|из|from|на|в|to)\b|"
+    r"эконом\w*|выигра\w*|выигрыш\w*|что (?:даст|изменится|получу)|насколько"
+)
 _OR = r"\bили\b|\bor\b|\bvs\b|против|лучше|сравн"
 
 
@@ -41,6 +45,9 @@ def score(question: Question) -> float:
     if question.has(_ASK) or question.has(_ADVICE):
         return 8.6
     two = len(question.frame.schemes) >= 2 and question.has(_OR)
+    placed = question.has_model and bool(question.frame.gpus)
+    if placed and len(question.frame.schemes) >= 2 and question.has(_MOVE):
+        return 9.0
     if two and not question.has(r"awq|gptq"):
         return 8.1
     return (
