@@ -202,7 +202,8 @@ def _links(question: Question, draft: Draft) -> None:
 
 def _heads(question: Question, draft: Draft) -> None:
     tp, cards = question.frame.tp, question.frame.devices
-    if tp and cards and tp * (question.frame.pp or 1) > cards:
+    compares = question.has(r"чем на \d|медленн|быстрее|чем 1|than (?:on )?(?:one|1)")
+    if tp and cards and not compares and tp * (question.frame.pp or 1) > cards:
         widest = max(n for n in (1, 2, 4, 8, 16) if n <= cards)
         draft.warn(
             f"**Нельзя:** TP={tp} занимает {tp} карт, а названо {cards}. Движок не запустится;"

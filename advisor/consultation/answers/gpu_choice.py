@@ -54,6 +54,7 @@ _HARDWARE = (
     r"gpu|гпу|карт|желез|видюх|ускорит|hardware|сервер|железк|машин|бюджет|budget|\$|доллар|руб|"
     r"юзер|пользоват|человек|сотрудник|студент|users|people|модел|model|llm|нейро|конфигурац"
 )
+_COSTS = r"сколько[^.?]{0,20}(сто[ия]|обойд|выйдет)|почем|во сколько обойд|бюджет\w* на|цена"
 _HOW_MANY = r"сколько[^.?]{0,25}(пользоват|юзер|человек|запрос|клиент)|how many"
 _THRIFTY = (
     r"дешев|недорог|бюджет|эконом|денег|дома|домашн|игров|локальн|видюх|видеокарт|cheap|budget|"
@@ -74,6 +75,7 @@ def score(question: Question) -> float:
     advice = question.has(r"посовет|подбер|варианты|что взять")
     cases = (
         (model and own.budget_month and not placed, 8.8),
+        ((own.people or own.concurrency) and not placed and question.has(_COSTS), 8.6),
         (question.has(_BUY) and not placed, 8.0 if model else 6.2),
         (model and goal and not placed and not question.has(_TROUBLE), 7.4),
         (not asked and model and (frame.gpu_hour or frame.ttft_ms) and not placed, 2.5),
@@ -128,6 +130,13 @@ async def write(question: Question, draft: Draft) -> None:
         _nothing(setting, every, budget, draft)
         return
     _table(question, setting, found, (ttft, tpot), budget, draft)
+    best = found[0].per_hour
+    if best is not None and question.has(r"месяц|month|мес\b"):
+        draft.lead(
+            f"Круглосуточно это **{draft.money(best * 730)} в месяц**; на отказ и пик закладывайте"
+            f" вторую реплику, то есть до {draft.money(best * 1460)}.",
+            f"That is **{draft.money(best * 730)} a month** around the clock.",
+        )
     if strict:
         _strict(found, strict, tpot, draft)
     if budget and question.has(_HOW_MANY):

@@ -30,10 +30,14 @@ _METRICS = {"throughput": "throughput", "ttft": "TTFT", "tpot": "TPOT", "latency
 _RISKS = {"none": "нет", "low": "низкий", "medium": "средний", "high": "высокий"}
 
 
-_LIKE, _SAME = 0.5, 0.75
-"""Likeness to an example: enough, and enough to come before a page that the question names."""
+_NEARLY, _LIKE, _SAME = 0.4, 0.5, 0.75
+"""Likeness to an example: enough where nothing else is, enough, and enough to come before a page
+that the question names."""
 
 
+_WELL_NAMED, _WORDS = 15.0, 5
+"""A page that is named by a long word; in a longer question a short one («реплик») yields to an
+example that is like the whole."""
 _SURE = 6.0
 """A page that the question does not name answers it only from this score on."""
 
@@ -62,7 +66,9 @@ def score(question: Question) -> float:
 async def write(question: Question, draft: Draft) -> None:
     hits = retrieval.search(question.topic, 3)
     like = _likest(question)
-    if like and (like[1] >= _SAME or not (hits and hits[0].exact)):
+    short = len(question.topic.split()) < _WORDS
+    named = bool(hits) and hits[0].exact and (short or hits[0].score > _WELL_NAMED)
+    if like and (like[1] >= _SAME or not named):
         note = retrieval.Hit("note", like[0], 100.0, exact=True)
         hits = (note, *[hit for hit in hits if hit.name != like[0]][:1])
     if not hits:
@@ -73,6 +79,10 @@ async def write(question: Question, draft: Draft) -> None:
         return
     first = hits[0]
     if not first.exact and first.score < _SURE:
+        like = _likest(question, _NEARLY)
+        if like:
+            _page(retrieval.Hit("note", like[0], 0.0, exact=False), {}, draft, lead=True)
+            return
         _unsure(hits, draft)
         return
     cards = {card.name: card for card in load_cards()}
@@ -104,7 +114,7 @@ def _unsure(hits: Sequence[retrieval.Hit], draft: Draft) -> None:
     )
 
 
-def _likest(question: Question) -> tuple[str, float] | None:
+def _likest(question: Question, least: float = _LIKE) -> tuple[str, float] | None:
     """The page of terms and choices with an example like the question."""
     pages = _notes.playbook()
     near = [
@@ -113,7 +123,7 @@ def _likest(question: Question) -> tuple[str, float] | None:
         if name.startswith("note:") and pages[name.removeprefix("note:")].kind != "diagnosis"
     ]
     name, likeness = max(near, key=lambda pair: pair[1], default=("", 0.0))
-    return (name, likeness) if likeness >= _LIKE else None
+    return (name, likeness) if likeness >= least else None
 
 
 def _brief(hit: retrieval.Hit, cards: dict[str, TechniqueCard], draft: Draft) -> None:
