@@ -5,6 +5,7 @@ from advisor.consultation.calculators import formats, speed
 from advisor.consultation.question import Question
 from advisor.consultation.setting import resolve
 from advisor.consultation.writing import Draft
+from knowledge.api_prices import api_price_in
 from knowledge.devices import catalog, require_gpu
 from knowledge.known_models import known_architectures
 from knowledge.patterns import compiled
@@ -35,7 +36,7 @@ def check(question: Question, draft: Draft) -> None:
 
 def _unknown(question: Question, draft: Draft) -> None:
     for name in question.own.unknown:
-        if closed_models.score(question):
+        if closed_models.score(question) or api_price_in(name.text):
             continue
         near = ", ".join(_title(stem) for stem in name.near[:3])
         draft.warn(

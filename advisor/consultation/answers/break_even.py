@@ -12,7 +12,7 @@ from advisor.consultation.calculators import money
 from advisor.consultation.calculators.capacity import USUAL_CARDS, Goals, best_point, fleet_for_rate
 from advisor.consultation.calculators.memory import fewest
 from advisor.consultation.question import Question
-from advisor.consultation.setting import device_of, resolve
+from advisor.consultation.setting import CHAT_INPUT, CHAT_OUTPUT, device_of, resolve
 from advisor.consultation.writing import Draft
 from knowledge.api_prices import api_price_in, api_prices
 from knowledge.gpu_prices import typical_price
@@ -41,8 +41,8 @@ def score(question: Question) -> float:
     frame = question.frame
     if question.has(r"спот|spot"):
         return 0
-    if _daily(question):
-        return 9.4
+    if _daily(question) or _hosted(question):
+        return 9.4 if question.has_model else 8.8
     if frame.per_million and question.has_model and not frame.gpu_hour and question.has(_THAN):
         return 8.8
     if not asked:
@@ -58,6 +58,9 @@ async def write(question: Question, draft: Draft) -> None:
     frame = question.frame
     if frame.hours and frame.shares and frame.gpu_hour:
         _tuning(question, draft)
+        return
+    if _hosted(question):
+        _card_against(question, draft)
         return
     if _daily(question):
         _by_volume(question, draft)
@@ -112,6 +115,53 @@ def _daily(question: Question) -> bool:
     return bool(
         frame.tokens_per_day and question.has_model and priced and not frame.gpu_hour
     ) and question.has(_THAN + r"|api|апи|\bvs\b|или|openai")
+
+
+def _hosted(question: Question) -> bool:
+    """An API by name against a card, with no own model and no price of its own."""
+    frame = question.frame
+    if question.has_model or frame.per_million or frame.tokens_per_day:
+        return False
+    asked = question.has(_THAN + r"|окуп|безубыт") and question.has(r"сво|карт|желез|gpu|аренд")
+    return bool(asked and api_price_in(question.text))
+
+
+def _card_against(question: Question, draft: Draft) -> None:
+    """The volume from which an hour of a card costs less than the API, whatever model runs."""
+    frame, api = question.frame, api_price_in(question.text)
+    assert api is not None
+    gpu = question.gpus[0] if question.gpus else device_of("h100-sxm")
+    price = typical_price(gpu.stem)
+    if price is None or price.on_demand_usd_per_h is None:
+        draft.lead(f"Цены {gpu.name} в каталоге нет: назовите её.", "No price of it is known.")
+        return
+    hour = price.on_demand_usd_per_h * (frame.devices or 1)
+    given, out = frame.input_tokens or CHAT_INPUT, frame.output_tokens or CHAT_OUTPUT
+    mixed = api.mixed(given, out)
+    tokens = hour * 24 / mixed * 1e6
+    requests = tokens / (given + out)
+    draft.note_figure("tokens_per_day", tokens)
+    draft.lead(
+        f"{devices(draft, gpu, frame.devices or 1)} за {draft.money(hour)}/час выгоднее"
+        f" {api.title} **от {draft.num(tokens / 1e6, 0)} млн токенов в сутки**, это около"
+        f" **{draft.num(requests, 0)} запросов в день** (вход {given}, выход {out}).",
+        f"A card wins from {tokens / 1e6:.0f}M tokens ({requests:.0f} requests) a day.",
+    )
+    draft.work(
+        f"24 × {draft.money(hour)} / {draft.money(mixed)} за 1M ="
+        f" {draft.num(tokens / 1e6, 0)} млн токенов; {api.title}: вход {draft.money(api.input)},"
+        f" выход {draft.money(api.output)}, в среднем {draft.money(mixed)}"
+    )
+    draft.add(
+        f"Это {draft.num(tokens / 86400, 0)} ток/с входа и выхода круглосуточно: проверьте, что"
+        " ваша модель столько успевает (назовите её, и я посчитаю), и что её качества хватает."
+        " Работа инженеров, простой и запас сдвигают точку вверх."
+    )
+    if not question.gpus:
+        draft.assume(f"карта не названа: {gpu.name}", f"no card was named: {gpu.name}")
+    listed = api_prices().provenance[0]
+    draft.cite(listed.title, listed.date.isoformat())
+    draft.cite(price.describe(question.services.today))
 
 
 def _by_volume(question: Question, draft: Draft) -> None:

@@ -200,7 +200,9 @@ def _job(reader: Reader, values: Values) -> None:
     """A job of a known size without a period: «50 млн токенов за ночь», «миллион документов»."""
     large = rf"{NUM}\s*(млн\.?|миллион\w*|млрд\.?|миллиард\w*|лям\w*|mln|million|billion|bn)"
     if "tokens_per_day" not in values and not _priced(reader.text):
-        for found in reader.pick(rf"{large}\s*{TOKENS}", lambda f: f.value > 0, mult=True):
+        for found in reader.pick(
+            rf"{large}\s*{TOKENS}(?!\s*(?:контекст|context))", lambda f: f.value > 0, mult=True
+        ):
             values["tokens_total"] = found.value
     for found in reader.pick(
         rf"{NUM}{MULT}\s*(?:документ\w*|текст\w*|стат(?:ей|ьи)|отзыв\w*|документов|docs|documents)",
@@ -307,9 +309,24 @@ def _counts_streams(found: Found) -> bool:
     )
 
 
+_OFTEN = (
+    r"(?:(\d+)\s*(?:раз\w?|запрос\w*)|раз|по (?:1 )?запросу|запрос) (?:в|каждую|каждые|за)"
+    r" (?:1 )?(минут|час)"
+)
+"""How often each person asks."""
+
+
 def _people(reader: Reader, values: Values) -> None:
     """A staff is no concurrency: most of them are silent at any moment."""
-    staff = r"(?:сотрудник\w*|работник\w*|студент\w*|employees?|staff)(?![a-zа-я])"
+    words = r"сотрудник\w*|работник\w*|студент\w*|employees?|staff"
+    often = compiled(_OFTEN).search(reader.text)
+    crowd = compiled(rf"{NUM}\s*(?:оператор\w*|{words})(?![a-zа-я])").search(reader.text)
+    if often and crowd and "requests_per_s" not in values:
+        period = 60.0 if often[2] == "минут" else 3600.0
+        values["requests_per_s"] = float(crowd[1]) * float(often[1] or 1) / period
+        reader.hide(*crowd.span())
+        return
+    staff = rf"(?:{words})(?![a-zа-я])"
     if compiled(r"одновременн|параллельн|concurrent|сразу").search(reader.text):
         return
     for found in reader.pick(rf"{NUM}{MULT}\s*{staff}", lambda f: f.value >= 50, mult=True):
