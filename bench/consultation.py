@@ -29,7 +29,7 @@ _QUESTION = (
 async def answers() -> dict[str, object]:
     """Right and asked by file, and the seconds of each answer after the first."""
     groups, seconds = {}, []
-    for name in [*exam.files(), "held_out", "held_out_2", "held_out_3", "held_out_4"]:
+    for name in [*exam.files(), *exam.held_out()]:
         right = 0
         questions = exam.load(name)
         for question in questions:

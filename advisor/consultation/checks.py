@@ -1,11 +1,20 @@
 """What is wrong with the question itself: names, contradictions, formats, limits of physics."""
 
+from advisor.consultation.answers import closed_models
 from advisor.consultation.calculators import formats, speed
 from advisor.consultation.question import Question
 from advisor.consultation.setting import resolve
 from advisor.consultation.writing import Draft
+from knowledge.api_prices import api_price_in
 from knowledge.devices import catalog, require_gpu
 from knowledge.known_models import known_architectures
+from knowledge.patterns import compiled
+
+_BELOW_ZERO = (
+    r"(?<![\w.,)])(?<!\d )-\s?\d+(?:[.,]\d+)?\s*(?:карт|видеокарт|gpu|штук|запрос|юзер|пользоват|"
+    r"токен|rps|доллар|руб|\$|гб|gb|x\b)\w*|(?<![\w.,])0 (?:карт|видеокарт|gpu|запрос|юзер|"
+    r"пользоват)\w*|(?<!\w)минус \d+"
+)
 
 
 def check(question: Question, draft: Draft) -> None:
@@ -27,6 +36,8 @@ def check(question: Question, draft: Draft) -> None:
 
 def _unknown(question: Question, draft: Draft) -> None:
     for name in question.own.unknown:
+        if closed_models.score(question) or api_price_in(name.text):
+            continue
         near = ", ".join(_title(stem) for stem in name.near[:3])
         draft.warn(
             f"«{name.text}» не знаю: такого имени нет в каталоге."
@@ -34,6 +45,18 @@ def _unknown(question: Question, draft: Draft) -> None:
             f"I don't know “{name.text}”: no such name in the catalog."
             + (f" Nearest known: {near}." if near else ""),
         )
+
+
+def below_zero(question: Question, draft: Draft) -> None:
+    """A count, a length or a price below zero, or no cards at all, is a slip."""
+    found = compiled(_BELOW_ZERO).search(question.text)
+    if found is None:
+        return
+    draft.lead(
+        f"**«{found[0].strip()}» — так не бывает**: число должно быть больше нуля. Наверное,"
+        " опечатка; назовите настоящее число, и я пересчитаю.",
+        f"“{found[0].strip()}” can't be: a count must be above zero. Give the real number.",
+    )
 
 
 def _title(stem: str) -> str:
@@ -180,7 +203,8 @@ def _links(question: Question, draft: Draft) -> None:
 
 def _heads(question: Question, draft: Draft) -> None:
     tp, cards = question.frame.tp, question.frame.devices
-    if tp and cards and tp * (question.frame.pp or 1) > cards:
+    compares = question.has(r"чем на \d|медленн|быстрее|чем 1|than (?:on )?(?:one|1)")
+    if tp and cards and not compares and tp * (question.frame.pp or 1) > cards:
         widest = max(n for n in (1, 2, 4, 8, 16) if n <= cards)
         draft.warn(
             f"**Нельзя:** TP={tp} занимает {tp} карт, а названо {cards}. Движок не запустится;"

@@ -16,6 +16,14 @@ _FOLLOWS = re.compile(
     r"\b(а если|что если|тогда|то же|то же самое|там же|эту|этой|этого|на ней|на нем|на них|такой"
     r" же|вместо|what if|instead|same)\b"
 )
+_CARDS = re.compile(r"(?:на|с) (\d{1,2})(?: (?:таких|таких же|штук\w*))?\W*$")
+"""«а если на двух?» after a question about cards: so many of them."""
+_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s?([кk](?![a-zа-я]))?\W*$")
+_TOKENS = 512
+"""From here on a bare number is a length rather than a number of requests."""
+_TALK = ("knowledge", "versus", "diagnosis", "kv_cache", "format_support")
+_SCRAP = 4
+"""So few words only continue what was talked about."""
 _KEPT = 12
 """Earlier messages that still matter."""
 
@@ -31,9 +39,14 @@ def understand(messages: Sequence[Message], services: Services) -> Question:
         step = read(earlier)
         old, _ = inherit(step, old)
     follow = bool(said[:-1]) and _follows(text, own)
+    if follow and own == Frame():
+        own = _bare_number(text, old)
     frame, taken = inherit(own, old) if follow else (own, ())
     if follow:
         previous = _last_intent(messages, services)
+        if previous in _TALK and len(text.split()) <= _SCRAP and not own.models and not own.gpus:
+            raw = f"{said[-2]}; {raw}"
+            text = normalize(raw)
     return Question(
         raw=raw,
         text=text,
@@ -46,6 +59,24 @@ def understand(messages: Sequence[Message], services: Services) -> Question:
         follow_up=follow,
         history=tuple(said[:-1]),
     )
+
+
+def _bare_number(text: str, old: Frame) -> Frame:
+    """«а на двух?», «а при 16000?», «а если 20?»: a number in the place of an earlier one."""
+    cards = _CARDS.search(text)
+    if cards and old.gpus:
+        return Frame(gpu_count=int(cards[1]))
+    number = _NUMBER.search(text)
+    if number is None:
+        return Frame()
+    value = round(float(number[1].replace(",", ".")) * (1024 if number[2] else 1))
+    if value >= _TOKENS:
+        for role in ("input_tokens", "context_tokens", "output_tokens"):
+            if getattr(old, role):
+                return Frame(**{role: value})
+    elif value >= 1 and old.concurrency:
+        return Frame(concurrency=value)
+    return Frame()
 
 
 def _follows(text: str, own: Frame) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from advisor.consultation.answers import modules
-from advisor.consultation.checks import check
+from advisor.consultation.checks import below_zero, check
 from advisor.consultation.choosing import choose, on_topic, orders_the_machine
 from advisor.consultation.conversation import understand
 from advisor.consultation.question import Question
@@ -82,6 +82,7 @@ async def compose(question: Question) -> tuple[Draft, list[str]]:
             f"“{question.own.unknown[0].text}” is not in the catalog. Meanwhile, what the model"
             " itself needs.",
         )
+    below_zero(question, draft)
     for name in chosen:
         if draft.result:
             draft.result.append("\n\n")

@@ -36,9 +36,9 @@ class Question:
 
     @property
     def gpus(self) -> list[CatalogDevice]:
-        from advisor.consultation.setting import device_of
+        from advisor.consultation.setting import placed
 
-        return [device_of(stem) for stem in self.frame.gpus]
+        return [placed(stem, self.frame.gpu_memory_gb) for stem in self.frame.gpus]
 
     @property
     def models(self) -> list[Architecture]:

@@ -64,7 +64,7 @@ _DOMAIN = re.compile(
     r"латентн|throughput|"
     r"prefill|префилл?|decode|декод|attention|внимани|памят|oom|memory|lora|лора|дистил|distill|прун|prun|спекул|specul|draft|чернов|eagle|mtp|medusa|кеш|кэш|cache|паралл|nvlink|rps|slo|goodput|стрим|sse|очеред|"
     r"монитор|метрик|алерт|прогрев|сервер|запрос|фп8|fp8|int4|int8|bf16|fp16|awq|gptq|gguf|смус|smooth|moe|эксперт|expert|контекст|context|промпт|prompt|checkpoint|чекпоинт|веса|весов|safetensors|roofline|"
-    r"спот|spot|маршрут|routing|circuit|retry|ретра|backoff|таймаут|timeout|деград|балансир|rag|вывод|нейросет|нейронк|гпт|gpt|дообуч|fine-?tun|tucker|разложен|lottery|билет|offload|выгру|mla|gqa|mqa|flash|scheduler|планировщ|cpu|ядра|kernel|граф|graph|утечк|leak|перцентил|p9[59]|литтл|little|sparsity|разреж|2:4|скорост|ускор|медлен|тормоз|embedding|эмбед|rope|yarn|трансформер|transformer|генерац"
+    r"спот|spot|маршрут|routing|circuit|retry|ретра|backoff|таймаут|timeout|деград|балансир|rag|вывод|нейросет|нейронк|гпт|gpt|дообуч|fine-?tun|tucker|разложен|lottery|билет|offload|выгру|mla|gqa|mqa|flash|scheduler|планировщ|cpu|ядра|kernel|граф|graph|утечк|leak|перцентил|p9[59]|литтл|little|sparsity|разреж|2:4|скорост|ускор|медлен|тормоз|embedding|эмбед|rope|yarn|реплик|rate.?(limit|лимит)|nccl|infiniband|ollama|трансформер|transformer|генерац"
 )
 
 

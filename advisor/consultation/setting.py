@@ -143,6 +143,15 @@ def device_of(stem: str) -> CatalogDevice:
     return cpu or require_gpu(stem)
 
 
+def placed(stem: str, gigabytes: float | None) -> CatalogDevice:
+    """A device; of an Apple machine the memory that was said, since one chip comes with many."""
+    gpu = device_of(stem)
+    if gpu.vendor != "apple" or not gigabytes or gigabytes * 2**30 >= gpu.device.memory_bytes:
+        return gpu
+    memory = int(gigabytes * 2**30)
+    return gpu.replace(device=gpu.device.replace(memory_bytes=memory))
+
+
 def subject_of(frame: Frame) -> Subject | None:
     """The model of a frame; a bare size takes the shape of the known model nearest in size."""
     if frame.models:
@@ -181,7 +190,7 @@ def resolve(frame: Frame, *, concurrency: int = 1, context: int | None = None) -
     if subject is None:
         return None
     assumed: list[Assumption] = []
-    gpu = device_of(frame.gpus[0]) if frame.gpus else None
+    gpu = placed(frame.gpus[0], frame.gpu_memory_gb) if frame.gpus else None
     weights = _weights(frame, subject, gpu, assumed)
     lengths = _lengths(frame, assumed, context)
     streams = frame.concurrency
@@ -243,6 +252,15 @@ def _weights(
 ) -> str:
     if frame.weights:
         return frame.weights
+    if gpu is not None and gpu.device.kind in ("cpu", "metal"):
+        assumed.append(
+            Assumption(
+                "веса в INT4 (GGUF Q4_K_M), как обычно на CPU и Mac; BF16 вчетверо тяжелее и"
+                " вчетверо медленнее",
+                "weights in INT4 (GGUF Q4_K_M), as usual on CPUs and Macs",
+            )
+        )
+        return "int4"
     name = native_scheme(subject.facts)
     if name == "bf16" and gpu is not None and not gpu.native("bfloat16"):
         name = "fp16"

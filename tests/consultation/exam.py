@@ -49,6 +49,11 @@ def files() -> list[str]:
     )
 
 
+def held_out() -> list[str]:
+    """The sets that were written apart from the exam, by their file names."""
+    return sorted(path.stem for path in FOLDER.glob("held_out*.yaml"))
+
+
 async def ask(question: dict[str, Any], services: Services | None = None) -> str:
     """The text of the answer, the whole conversation before it included."""
     services = services or Services(today=TODAY)

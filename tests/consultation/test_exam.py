@@ -16,7 +16,7 @@ async def test_exam_group_is_answered(name: str) -> None:
     assert len(wrong) <= 0.05 * len(graded), "\n\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", ["held_out", "held_out_2", "held_out_3", "held_out_4"])
+@pytest.mark.parametrize("name", exam.held_out())
 async def test_held_out_questions_stay_answered(name: str) -> None:
     graded = [await exam.grade(question) for question in exam.load(name)]
     wrong = [

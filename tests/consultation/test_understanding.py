@@ -34,6 +34,19 @@ from tests.consultation.exam import TODAY
         ("TP=3", {"tp": 3}),
         ("без NVLink", {"nvlink": False}),
         ("1 000 токенов на выходе", {"output_tokens": 1000}),
+        ("rps 20", {"requests_per_s": 20}),
+        ("2 реплики по одной карте", {"gpu_count": None}),
+        ("300 операторов пишут раз в минуту", {"requests_per_s": 5.0, "concurrency": None}),
+        ("H100 PCIe или SXM", {"gpus": ("h100-pcie", "h100-sxm")}),
+        ("1 млн токенов контекста", {"tokens_total": None, "context_tokens": 1_000_000}),
+        (
+            "2 млн документов по 1000 токенов за ночь, выход 100",
+            {"documents": 2e6, "input_tokens": 1000, "output_tokens": 100, "hours": 8},
+        ),
+        (
+            "бюджет 300к рублей на железо",
+            {"purchase": Money(value=300_000, currency="₽"), "gpu_hour": None},
+        ),
     ],
 )
 def test_values_are_read(text: str, expected: dict[str, object]) -> None:
@@ -87,6 +100,44 @@ def test_a_measured_speed_does_not_outlive_its_device() -> None:
         [*history, Message(role="user", content="а на H100?")], Services(today=TODAY)
     )
     assert asked.frame.tokens_per_s is None
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "expected"),
+    [
+        ("Qwen3-32B в fp8 на H100, 8к: сколько запросов?", "а если на двух?", {"devices": 2}),
+        ("TTFT у llama 8b на L40S, вход 4000?", "а при 16000?", {"input_tokens": 16000}),
+        ("llama 8b на L4, 10 юзеров, 8к", "а если 20?", {"concurrency": 20}),
+        ("llama 8b на L4, 10 юзеров, контекст 8к", "а если 32к?", {"context_tokens": 32768}),
+    ],
+)
+def test_a_bare_number_takes_the_place_of_the_one_before(
+    before: str, asked: str, expected: dict[str, object]
+) -> None:
+    said = [Message(role="user", content=before), Message(role="user", content=asked)]
+    frame = understand(said, Services(today=TODAY)).frame
+    assert {name: getattr(frame, name) for name in expected} == expected
+
+
+def test_a_scrap_goes_on_with_what_was_talked_about() -> None:
+    said = [
+        Message(role="user", content="Стоит ли хранить kv cache в fp8?"),
+        Message(role="user", content="а int4?"),
+    ]
+    assert "kv cache" in understand(said, Services(today=TODAY)).text
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("h100 хватит?", "h100 хватит?"),
+        ("8хH100", "8 x h100"),
+        ("2 xeon", "2 xeon"),
+        ("kak uskorit pervyi token", "как ускорить первый токен"),
+    ],
+)
+def test_a_letter_is_no_sign_of_multiplication(text: str, plain: str) -> None:
+    assert normalize(text) == plain
 
 
 def test_normalize_evens_words_and_signs() -> None:

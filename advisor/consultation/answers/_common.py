@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 
-from advisor.consultation.calculators.memory import fewest
+from advisor.consultation.calculators.memory import fewest, kv_per_token
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting
 from advisor.consultation.writing import Draft
 from advisor.report.numbers import NBSP
 from knowledge.devices import CatalogDevice, require_gpu
+from knowledge.gguf import file_bytes, gguf_bits, quant_type
 from knowledge.known_models import Architecture
 from knowledge.prediction import Prediction
 from knowledge.provenance import Provenance
+
+_LLAMACPP_BYTES = 1.0e9
+"""Buffers and context of llama.cpp on each device, about."""
 
 
 def devices(draft: Draft, gpu: CatalogDevice, count: int) -> str:
@@ -92,6 +96,35 @@ def cite_prediction(draft: Draft, prediction: Prediction) -> None:
         )
     for note in prediction.notes[:2]:
         draft.assume(note)
+
+
+def gguf_size(question: Question, setting: Setting, draft: Draft) -> None:
+    """A GGUF quant type is no round number of bits: its file's size, and what remains for KV."""
+    name = quant_type(question.text)
+    if name is None or "gguf" not in question.frame.methods:
+        return
+    size = file_bytes(setting.facts.parameters, name)
+    title, table = name.upper(), gguf_bits()
+    draft.note_figure("gguf_bytes", size)
+    text = (
+        f"В GGUF {title} файл {setting.subject.title} весит **{draft.num(size / 1e9, 1)} ГБ**"
+        f" ({draft.gib(size)}): {draft.num(table.bits[name], 2)} бита на вес с масштабами."
+    )
+    if setting.gpu is not None:
+        whole = setting.gpu.device.memory_bytes * setting.count
+        rest = whole - size - _LLAMACPP_BYTES * setting.count
+        tokens = max(0, int(rest / kv_per_token(setting)))
+        text += (
+            f" На {devices(draft, setting.gpu, setting.count)} это **помещается**: в llama.cpp под"
+            f" KV cache остаётся около {draft.gib(rest)}, то есть {draft.num(tokens, 0)} токенов"
+            " контекста на всех."
+            if rest > 0
+            else f" На {devices(draft, setting.gpu, setting.count)} ({draft.gib(whole)}) файл"
+            " целиком **не помещается**: часть слоёв останется на CPU (`-ngl`), и"
+            " генерация станет в разы медленнее."
+        )
+    draft.lead(text, f"{title}: {size / 1e9:.1f} GB.")
+    draft.cite(table.provenance[0].title, table.provenance[0].date.isoformat())
 
 
 def ask(draft: Draft, ru: str, en: str) -> None:

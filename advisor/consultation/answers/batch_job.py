@@ -78,6 +78,8 @@ async def write(question: Question, draft: Draft) -> None:
         f"On {where} it takes about **{hours:.1f} h** (90 % interval {low:.1f}–{high:.1f} h;"
         f" {draft.provenance(point.seen.speed_provenance)}).",
     )
+    if frame.hours and question.has(r"за (?:1 )?ноч|overnight"):
+        draft.assume(f"ночь — {draft.num(frame.hours, 0)} ч", f"a night is {frame.hours:g} hours")
     if frame.hours:
         count = max(1, ceil(hours / frame.hours))
         most = max(1, ceil(high / frame.hours))

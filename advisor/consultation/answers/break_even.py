@@ -9,15 +9,18 @@ from advisor.consultation.answers._common import (
     usual_gpu,
 )
 from advisor.consultation.calculators import money
-from advisor.consultation.calculators.capacity import Goals, best_point
+from advisor.consultation.calculators.capacity import USUAL_CARDS, Goals, best_point, fleet_for_rate
 from advisor.consultation.calculators.memory import fewest
 from advisor.consultation.question import Question
-from advisor.consultation.setting import resolve
+from advisor.consultation.setting import CHAT_INPUT, CHAT_OUTPUT, device_of, resolve
 from advisor.consultation.writing import Draft
+from knowledge.api_prices import api_price_in, api_prices
 from knowledge.gpu_prices import typical_price
 from knowledge.objectives import default_objectives
 
 _THAN = r"дешевле|дороже|выгодн|чем|против|cheaper|than|сравн"
+
+_PEAK = 3.0
 
 EXAMPLES = (
     "с какого объема своя карта выгоднее api",
@@ -38,6 +41,8 @@ def score(question: Question) -> float:
     frame = question.frame
     if question.has(r"спот|spot"):
         return 0
+    if _daily(question) or _hosted(question):
+        return 9.4 if question.has_model else 8.8
     if frame.per_million and question.has_model and not frame.gpu_hour and question.has(_THAN):
         return 8.8
     if not asked:
@@ -53,6 +58,12 @@ async def write(question: Question, draft: Draft) -> None:
     frame = question.frame
     if frame.hours and frame.shares and frame.gpu_hour:
         _tuning(question, draft)
+        return
+    if _hosted(question):
+        _card_against(question, draft)
+        return
+    if _daily(question):
+        _by_volume(question, draft)
         return
     if frame.per_million and question.has_model and not frame.gpu_hour:
         _model_against(question, draft)
@@ -95,6 +106,125 @@ async def write(question: Question, draft: Draft) -> None:
         "Engineering time, idle hours and headroom are not counted.",
     )
     draft.cite(draft.say("цены — с ваших слов", "prices as you gave them"))
+
+
+def _daily(question: Question) -> bool:
+    """A day's tokens, an own model and an API whose price is known or said."""
+    frame = question.frame
+    priced = frame.per_million or api_price_in(question.text)
+    return bool(
+        frame.tokens_per_day and question.has_model and priced and not frame.gpu_hour
+    ) and question.has(_THAN + r"|api|апи|\bvs\b|или|openai")
+
+
+def _hosted(question: Question) -> bool:
+    """An API by name against a card, with no own model and no price of its own."""
+    frame = question.frame
+    if question.has_model or frame.per_million or frame.tokens_per_day:
+        return False
+    asked = question.has(_THAN + r"|окуп|безубыт") and question.has(r"сво|карт|желез|gpu|аренд")
+    return bool(asked and api_price_in(question.text))
+
+
+def _card_against(question: Question, draft: Draft) -> None:
+    """The volume from which an hour of a card costs less than the API, whatever model runs."""
+    frame, api = question.frame, api_price_in(question.text)
+    assert api is not None
+    gpu = question.gpus[0] if question.gpus else device_of("h100-sxm")
+    price = typical_price(gpu.stem)
+    if price is None or price.on_demand_usd_per_h is None:
+        draft.lead(f"Цены {gpu.name} в каталоге нет: назовите её.", "No price of it is known.")
+        return
+    hour = price.on_demand_usd_per_h * (frame.devices or 1)
+    given, out = frame.input_tokens or CHAT_INPUT, frame.output_tokens or CHAT_OUTPUT
+    mixed = api.mixed(given, out)
+    tokens = hour * 24 / mixed * 1e6
+    requests = tokens / (given + out)
+    draft.note_figure("tokens_per_day", tokens)
+    draft.lead(
+        f"{devices(draft, gpu, frame.devices or 1)} за {draft.money(hour)}/час выгоднее"
+        f" {api.title} **от {draft.num(tokens / 1e6, 0)} млн токенов в сутки**, это около"
+        f" **{draft.num(requests, 0)} запросов в день** (вход {given}, выход {out}).",
+        f"A card wins from {tokens / 1e6:.0f}M tokens ({requests:.0f} requests) a day.",
+    )
+    draft.work(
+        f"24 × {draft.money(hour)} / {draft.money(mixed)} за 1M ="
+        f" {draft.num(tokens / 1e6, 0)} млн токенов; {api.title}: вход {draft.money(api.input)},"
+        f" выход {draft.money(api.output)}, в среднем {draft.money(mixed)}"
+    )
+    draft.add(
+        f"Это {draft.num(tokens / 86400, 0)} ток/с входа и выхода круглосуточно: проверьте, что"
+        " ваша модель столько успевает (назовите её, и я посчитаю), и что её качества хватает."
+        " Работа инженеров, простой и запас сдвигают точку вверх."
+    )
+    if not question.gpus:
+        draft.assume(f"карта не названа: {gpu.name}", f"no card was named: {gpu.name}")
+    listed = api_prices().provenance[0]
+    draft.cite(listed.title, listed.date.isoformat())
+    draft.cite(price.describe(question.services.today))
+
+
+def _by_volume(question: Question, draft: Draft) -> None:
+    """A day on the API against a day of the cheapest cards that carry it."""
+    frame, api = question.frame, api_price_in(question.text)
+    setting = resolve(frame)
+    assert setting is not None
+    assert frame.tokens_per_day
+    if frame.per_million:
+        mixed, name = frame.per_million[0].value, draft.say("API (ваша цена)", "API")
+    else:
+        assert api is not None
+        mixed, name = api.mixed(setting.input_tokens, setting.output_tokens), api.title
+    length = setting.input_tokens + setting.output_tokens
+    rate = frame.tokens_per_day / length / 86400
+    goals = Goals(tpot_ms=default_objectives(setting.facts).band.tpot_ms.high)
+    cards = [setting.card.stem] if setting.gpu else list(USUAL_CARDS)
+    found = []
+    for stem in cards:
+        fleet = fleet_for_rate(setting.change(gpu=device_of(stem)), rate * _PEAK, goals)
+        price = typical_price(stem)
+        if fleet and price and price.on_demand_usd_per_h is not None:
+            found.append((price.on_demand_usd_per_h * fleet.devices * 24, fleet, price))
+    if not found:
+        draft.lead(
+            "Ни одна карта каталога эту нагрузку по прогнозу не держит.", "No card holds it."
+        )
+        return
+    own, fleet, price = min(found, key=lambda item: item[0])
+    there = frame.tokens_per_day / 1e6 * mixed
+    least = own / mixed
+    where = devices(draft, fleet.point.setting.card, fleet.devices)
+    word = "API дешевле" if there < own else "своё железо дешевле"
+    draft.note_figure("api_per_day", there)
+    draft.note_figure("own_per_day", own)
+    draft.lead(
+        f"**По прогнозу {word}:** {draft.num(frame.tokens_per_day / 1e6, 1)} млн токенов в сутки —"
+        f" это {draft.money(there)} в день через {name} (в среднем {draft.money(mixed)} за 1M входа"
+        f" и выхода вместе) против {draft.money(own)} в день за {where}, которые держат"
+        f" {setting.subject.title} в {setting.label} круглые сутки.",
+        f"**{'The API is cheaper' if there < own else 'Own hardware is cheaper'}:**"
+        f" {draft.money(there)} against {draft.money(own)} a day.",
+    )
+    draft.add(
+        f"Своё железо за эти деньги выгоднее от **{draft.num(least, 0)} млн токенов в сутки**, если"
+        " оно столько успевает. В пользу своего железа — приватность, своя модель,"
+        " лимиты; против — работа инженеров, простой ночью и запас на отказ. Качество малой модели"
+        " и модели API сравните на своих задачах: они не равны."
+    )
+    draft.work(
+        f"API: {draft.num(frame.tokens_per_day / 1e6, 1)} млн × {draft.money(mixed)} ="
+        f" {draft.money(there)}; своё: {fleet.devices} ×"
+        f" {draft.money(own / 24 / fleet.devices)} × 24 ч = {draft.money(own)}; безубыточность:"
+        f" {draft.money(own)} / {draft.money(mixed)} за 1M = {draft.num(least, 0)} млн токенов в"
+        " сутки"
+    )
+    draft.assume("пик втрое выше среднего за сутки", "the peak is three times the mean")
+    if not frame.per_million:
+        listed = api_prices().provenance[0]
+        draft.cite(listed.title, listed.date.isoformat())
+    draft.cite(price.describe(question.services.today))
+    assumptions(draft, setting, skip=("одновременных",))
+    cite_prediction(draft, fleet.point.seen)
 
 
 def _model_against(question: Question, draft: Draft) -> None:

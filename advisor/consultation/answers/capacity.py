@@ -12,6 +12,7 @@ from advisor.consultation.answers._common import (
 from advisor.consultation.calculators import money
 from advisor.consultation.calculators.capacity import (
     HEADROOM,
+    USUAL_CARDS,
     Fleet,
     Goals,
     Point,
@@ -29,11 +30,14 @@ from knowledge.objectives import default_objectives
 
 _PEAK = 3.0
 Find = Callable[[Setting], Fleet | None]
-_USUAL = ("l4", "l40s", "a100-sxm-80gb", "h100-sxm", "h200")
 _COUNT = (
     r"сколь(ко|ки)[^.?]{0,25}(карт|видеокарт|gpu|гпу|реплик|сервер|нод|узл|экземпляр|ускорител|⟦|"
     r"[hablt]\d|rtx)|how many|хватит|потян|вытян|справ|вывез|нужно|прикид|прикинь|рассчита|"
     r"посчита|обслуж|держать|нужен"
+)
+_WHICH = (
+    r"как\w+ (?:карт|видеокарт|gpu|гпу|желез|сервер|конфиг)|на ч[её]м|"
+    r"что (?:брать|взять|купить)"
 )
 _RATE = (
     r"(сколько|какой|какое|какую|max\w*|макс\w*|предел\w*|how many)[^.?]{0,25}"
@@ -78,6 +82,7 @@ def score(question: Question) -> float:
         (own.requests_per_s, 9.4),
         (frame.concurrency and own.user_tokens_per_s and question.has(_COUNT), 9.4),
         (own.requests_per_day and question.has(rf"{_COUNT}") and not _judged(question), 9.2),
+        (own.requests_per_day and not frame.gpus and question.has(_WHICH), 9.2),
         (own.tokens_per_day and not frame.gpus, 9.2),
         (frame.rate_per_s and question.follow_up and own.gpus, 7.0),
     )
@@ -133,7 +138,7 @@ def _fleet(question: Question, setting: Setting, draft: Draft, find: Find) -> Fl
     if setting.gpu is not None:
         return find(setting)
     every = []
-    for stem in _USUAL:
+    for stem in USUAL_CARDS:
         fleet = find(setting.change(gpu=device_of(stem)))
         price = typical_price(stem)
         if fleet and price and price.on_demand_usd_per_h:

@@ -6,6 +6,7 @@ from advisor.consultation.answers._common import (
     cite_setting,
     devices,
     forecast,
+    gguf_size,
     needs_model,
     offer_session,
     usual_gpu,
@@ -75,6 +76,7 @@ async def write(question: Question, draft: Draft) -> None:
     if question.has(_COUNT):
         _count(question, setting, draft)
         return
+    gguf_size(question, setting, draft)
     found = room(setting)
     where = devices(draft, setting.gpu, setting.count)
     draft.note_figure("max_concurrency", found.most)

@@ -57,7 +57,7 @@ def score(question: Question) -> float:
         return 0
     cases = (
         (question.has(r"окуп|выгодн|break.?even"), 5.0),
-        (frame.gpu_hour and frame.tokens_per_s, 9.0),
+        (frame.gpu_hour and frame.tokens_per_s, 9.4),
         (_one_answer(question), 9.1),
         (frame.gpu_hour and question.has(_PERIOD), 8.8),
         (frame.gpus and question.has(_PERIOD), 8.8),

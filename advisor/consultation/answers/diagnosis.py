@@ -1,5 +1,6 @@
 """Something is slow or fails: likely causes, how to check each, what to do."""
 
+import re
 from math import ceil
 
 from advisor.consultation.answers import _notes
@@ -33,7 +34,17 @@ def score(question: Question) -> float:
     if note is None:
         return 0
     likeness = question.near.get(f"note:{note.name}", 0.0)
-    return 9.1 if question.has(_TROUBLE) or likeness > _ALIKE else 6.3
+    if question.has(_TROUBLE) or likeness > _SAME:
+        return 9.1
+    return 7.9 if likeness > _ALIKE else 6.3
+
+
+_FINE = re.compile(
+    r"(?<![a-zа-я])(?:ttft|tpot|itl|e2e|latency|задержка|throughput)\s*(?:при этом|у нас|же|-)?\s*"
+    r"(?:в норме|в порядке|нормальн\w*|нормальный|ок\b|ok\b|хорош\w*|стабил\w*|ровн\w*|fine|good|"
+    r"не (?:мен|раст|страд|скач)\w+)"
+)
+"""«itl нормальный»: said to be no trouble."""
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -42,6 +53,7 @@ async def write(question: Question, draft: Draft) -> None:
     draft.lead(
         f"**{note.title}.**" if draft.language == "ru" else f"**{note.title}.** (details below)"
     )
+    _longest(question, draft)
     _numbers(question, draft)
     _fewer(question, draft)
     _notes.write(note.name, draft)
@@ -60,11 +72,12 @@ _LIKE, _ALIKE, _SAME = 0.4, 0.5, 0.7
 def _matching(question: Question) -> Note | None:
     """The page whose pattern is found, the longest match; else the one with the likest example."""
     best: tuple[int, Note] | None = None
+    text = _FINE.sub(" ", question.text)
     for note in _notes.playbook().values():
         if note.kind != "diagnosis":
             continue
         for pattern in note.match:
-            found = compiled(pattern).search(question.text)
+            found = compiled(pattern).search(text)
             if found and (best is None or len(found[0]) > best[0]):
                 best = (len(found[0]), note)
     pages = _notes.playbook()
@@ -78,6 +91,31 @@ def _matching(question: Question) -> Note | None:
         return best[1]
     needed = _LIKE if question.has(_TROUBLE) else _ALIKE
     return likest[1] if likest and likest[0] >= needed else None
+
+
+_HELD = re.compile(r"stored in (?:the )?kv cache\D{0,4}(\d{3,})")
+_ESTIMATED = re.compile(r"estimated maximum model length is (\d{3,})")
+_ASKED = re.compile(r"max(?:imum)?[ _](?:seq|model)[ _]len(?:gth)?\D{0,12}(\d{3,})")
+
+
+def _longest(question: Question, draft: Draft) -> None:
+    """vLLM's message that the context exceeds the KV cache holds both figures: read them."""
+    asked = _ASKED.search(question.text)
+    held = _ESTIMATED.search(question.text) or _HELD.search(question.text)
+    if not asked or not held:
+        return
+    holds, wanted = int(held[1]), int(asked[1])
+    if not 0 < holds < wanted:
+        return
+    rounded = holds // 1024 * 1024 or holds
+    draft.lead(
+        f"В KV cache помещается {draft.num(holds, 0)} токенов, а контекст задан"
+        f" {draft.num(wanted, 0)}: **поставьте `--max-model-len {rounded}`** (не больше {holds})."
+        f" Если нужен именно такой контекст, KV cache должен вырасти в"
+        f" {draft.num(wanted / holds, 1)} раза: `--gpu-memory-utilization` выше,"
+        " `--kv-cache-dtype fp8` (вдвое), квантованные веса или больше карт (TP).",
+        f"The KV cache holds {holds} tokens, {wanted} were asked: set --max-model-len {rounded}.",
+    )
 
 
 def _fewer(question: Question, draft: Draft) -> None:

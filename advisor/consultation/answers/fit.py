@@ -4,6 +4,7 @@ from advisor.consultation.answers._common import (
     assumptions,
     cite_setting,
     devices,
+    gguf_size,
     needs_model,
     offer_session,
     usual_gpu,
@@ -95,6 +96,7 @@ async def write(question: Question, draft: Draft) -> None:
                 " count.",
             )
         return
+    gguf_size(question, setting, draft)
     if setting.gpu is None:
         _size_only(question, setting, draft)
         return
@@ -333,6 +335,10 @@ def bytes_of(scheme: str) -> float:
     return bytes_per_element(DTYPES[scheme])
 
 
+_ONE_MEMORY = (
+    r"(?<![a-z])mac|(?<![а-я])мак|apple|(?<![\w-])m[1-5](?![\w])|оператив|ноут|laptop|"
+    r"ryzen ai|strix"
+)
 _SHARED = 0.75
 """What a machine with one memory for all gives its GPU at most."""
 
@@ -353,9 +359,9 @@ def _size_only(question: Question, setting: Setting, draft: Draft) -> None:
         f" ({draft.num(weights / 1e9, 1)} GB); with KV cache and the engine about"
         f" {draft.gib(total)}.",
     )
-    said = question.frame.gpu_memory_gb
+    said = question.frame.gpu_memory_gb or question.frame.ram_gb
     if said:
-        shared = bool(question.own.unknown)
+        shared = not question.frame.gpu_memory_gb or question.has(_ONE_MEMORY)
         usable = said * 1e9 * (_SHARED if shared else 0.92)
         word = draft.say("хватит" if usable >= total else "не хватит", "")
         draft.lead(

@@ -49,8 +49,15 @@ EXAMPLES = (
 PART = True
 
 
+_FLAG = r"gpu[-_ ]mem\w*|max[-_]\w+|num[-_]\w+|--\w+"
+_HARDWARE = (
+    r"gpu|гпу|карт|желез|видюх|ускорит|hardware|сервер|железк|машин|бюджет|budget|\$|доллар|руб|"
+    r"юзер|пользоват|человек|сотрудник|студент|users|people|модел|model|llm|нейро|конфигурац"
+)
+_COSTS = r"сколько[^.?]{0,20}(сто[ия]|обойд|выйдет)|почем|во сколько обойд|бюджет\w* на|цена"
 _HOW_MANY = r"сколько[^.?]{0,25}(пользоват|юзер|человек|запрос|клиент)|how many"
 _THRIFTY = (
+    r"минимальн|хоть как|лишь бы|слаб\w+ карт|"
     r"дешев|недорог|бюджет|эконом|денег|дома|домашн|игров|локальн|видюх|видеокарт|cheap|budget|"
     r"\$|доллар|руб"
 )
@@ -62,11 +69,14 @@ def score(question: Question) -> float:
     frame, own, model = question.frame, question.own, question.has_model
     if question.has(r"какую (точност|квант)|квантизац|команд|флаг|настройк|какой (батч|batch)"):
         return 0
+    if not model and (question.has(_FLAG) or not (frame.gpus or question.has(_HARDWARE))):
+        return 0
     goal = own.ttft_ms or own.tpot_ms or own.e2e_ms or own.user_tokens_per_s
     asked, placed = question.has(_ASK), bool(frame.gpus)
     advice = question.has(r"посовет|подбер|варианты|что взять")
     cases = (
         (model and own.budget_month and not placed, 8.8),
+        ((own.people or own.concurrency) and not placed and question.has(_COSTS), 8.6),
         (question.has(_BUY) and not placed, 8.0 if model else 6.2),
         (model and goal and not placed and not question.has(_TROUBLE), 7.4),
         (not asked and model and (frame.gpu_hour or frame.ttft_ms) and not placed, 2.5),
@@ -81,6 +91,7 @@ def score(question: Question) -> float:
 
 async def write(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame) or _example(question, draft)
+    _purchase(question, draft)
     if setting is None:
         ask(
             draft,
@@ -120,6 +131,13 @@ async def write(question: Question, draft: Draft) -> None:
         _nothing(setting, every, budget, draft)
         return
     _table(question, setting, found, (ttft, tpot), budget, draft)
+    best = found[0].per_hour
+    if best is not None and question.has(r"месяц|month|мес\b"):
+        draft.lead(
+            f"Круглосуточно это **{draft.money(best * 730)} в месяц**; на отказ и пик закладывайте"
+            f" вторую реплику, то есть до {draft.money(best * 1460)}.",
+            f"That is **{draft.money(best * 730)} a month** around the clock.",
+        )
     if strict:
         _strict(found, strict, tpot, draft)
     if budget and question.has(_HOW_MANY):
@@ -154,13 +172,21 @@ def _example(question: Question, draft: Draft) -> Setting | None:
         f"модель не названа: для примера {setting.subject.title}; назовите свою — пересчитаю",
         f"no model was named: {setting.subject.title} as an example",
     )
-    if frame.purchase:
-        draft.warn(
-            "Цен на покупку в каталоге нет, только аренда: бюджет покупки сверьте с магазином"
-            " сами.",
-            "The catalog has rental prices only.",
-        )
     return setting
+
+
+def _purchase(question: Question, draft: Draft) -> None:
+    """A budget for buying is no rent: the order by rent stands, the shop's price is the user's."""
+    bought = question.frame.purchase
+    if bought is None:
+        return
+    draft.warn(
+        f"Бюджет {draft.money(bought.value, bought.currency)} — на покупку, а в каталоге только"
+        " цены аренды: по ним варианты упорядочены, но с бюджетом не сравнены. Сверьте первые"
+        " строки таблицы с ценами магазинов и заложите на остальной сервер (процессор, память,"
+        " питание) ещё 30–50 % цены карт.",
+        "The catalog has rental prices only: the order is by rent, check the shop's prices.",
+    )
 
 
 def _strict(found: list[Option], ttft: float, tpot: float | None, draft: Draft) -> None:

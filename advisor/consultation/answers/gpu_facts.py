@@ -27,6 +27,8 @@ def score(question: Question) -> float:
     if count >= 2:
         if question.has(r"сколько (стоит|памяти нужно)|команд"):
             return 3
+        if question.has_model and question.has(r"сравн|против|\bvs\b|дешевле|compare|выгоднее"):
+            return 8.8
         return (
             8.2
             if question.has(r"лучше|сравн|vs|против|или|быстрее|разниц|чем|versus|compare|\?")
@@ -72,7 +74,7 @@ async def write(question: Question, draft: Draft) -> None:
     if question.has_model:
         _with_model(question, draft, (n1, n2))
     draft.add(_table(gpus[:4], question, draft))
-    _advice(first, second, draft)
+    _advice(first, second, (n1, n2), draft)
     draft.work(
         "TPOT ≥ (байты весов + KV) / пропускная способность; prefill ≥ 2 × параметры × токены /"
         " FLOPS"
@@ -91,13 +93,17 @@ def _prefill(
         rates.append(rate * count)
     if not all(rates):
         return
+    names = {
+        gpu.stem: _times(count, gpu) for gpu, count in zip((first, second), counts, strict=True)
+    }
     fast, slow, ratio = (
         (first, second, rates[0] / rates[1])
         if rates[0] >= rates[1]
         else (second, first, rates[1] / rates[0])
     )
     draft.lead(
-        f"Prefill и большой batch держат вычисления: там **{fast.name}** быстрее {slow.name} в"
+        f"Prefill и большой batch держат вычисления: там **{names[fast.stem]}** быстрее"
+        f" {names[slow.stem]} в"
         f" {draft.num(ratio, 2)} раза по пику в 16 битах (прогноз по roofline).",
         f"Prefill follows compute: {fast.name} is {ratio:.2f}× faster (predicted by the roofline).",
     )
@@ -201,16 +207,26 @@ def _price(gpu: CatalogDevice, question: Question, draft: Draft) -> str:
     )
 
 
-def _advice(first: CatalogDevice, second: CatalogDevice, draft: Draft) -> None:
+def _advice(
+    first: CatalogDevice, second: CatalogDevice, counts: tuple[int, int], draft: Draft
+) -> None:
     notes = []
+    memory = {
+        gpu.stem: gpu.memory_gib * count for gpu, count in zip((first, second), counts, strict=True)
+    }
+    titles = {
+        gpu.stem: _times(count, gpu) for gpu, count in zip((first, second), counts, strict=True)
+    }
     for one, other in ((first, second), (second, first)):
         if one.native("fp8") and not other.native("fp8"):
             notes.append(
                 f"FP8 считает только {one.name}; у {other.name} FP8 нет, там для скорости берите"
                 " INT8 (W8A8), для памяти — INT4"
             )
-        if one.memory_gib > 1.2 * other.memory_gib:
-            notes.append(f"у {one.name} больше памяти под KV cache: больше одновременных запросов")
+        if memory[one.stem] > 1.2 * memory[other.stem]:
+            notes.append(
+                f"у {titles[one.stem]} больше памяти под KV cache: больше одновременных запросов"
+            )
         if one.is_nvlinked and not other.is_nvlinked:
             notes.append(
                 f"для нескольких карт с TP у {one.name} есть {one.link}, у {other.name} только PCIe"

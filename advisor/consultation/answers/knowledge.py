@@ -1,6 +1,7 @@
 """What a technique or a term is, when it helps: cards and the playbook, by retrieval."""
 
 import re
+from collections.abc import Sequence
 
 from advisor.consultation import retrieval
 from advisor.consultation.answers import _notes
@@ -29,9 +30,16 @@ _METRICS = {"throughput": "throughput", "ttft": "TTFT", "tpot": "TPOT", "latency
 _RISKS = {"none": "нет", "low": "низкий", "medium": "средний", "high": "высокий"}
 
 
-_LIKE, _SAME = 0.5, 0.75
-"""Likeness to an example: enough, and enough to come before a page that the question names."""
+_NEARLY, _LIKE, _SAME = 0.4, 0.5, 0.75
+"""Likeness to an example: enough where nothing else is, enough, and enough to come before a page
+that the question names."""
 
+
+_WELL_NAMED, _WORDS = 15.0, 5
+"""A page that is named by a long word; in a longer question a short one («реплик») yields to an
+example that is like the whole."""
+_SURE = 6.0
+"""A page that the question does not name answers it only from this score on."""
 
 ANYWHERE = True
 
@@ -58,7 +66,9 @@ def score(question: Question) -> float:
 async def write(question: Question, draft: Draft) -> None:
     hits = retrieval.search(question.topic, 3)
     like = _likest(question)
-    if like and (like[1] >= _SAME or not (hits and hits[0].exact)):
+    short = len(question.topic.split()) < _WORDS
+    named = bool(hits) and hits[0].exact and (short or hits[0].score > _WELL_NAMED)
+    if like and (like[1] >= _SAME or not named):
         note = retrieval.Hit("note", like[0], 100.0, exact=True)
         hits = (note, *[hit for hit in hits if hit.name != like[0]][:1])
     if not hits:
@@ -67,8 +77,15 @@ async def write(question: Question, draft: Draft) -> None:
             "The knowledge base says nothing of this.",
         )
         return
-    cards = {card.name: card for card in load_cards()}
     first = hits[0]
+    if not first.exact and first.score < _SURE:
+        like = _likest(question, _NEARLY)
+        if like:
+            _page(retrieval.Hit("note", like[0], 0.0, exact=False), {}, draft, lead=True)
+            return
+        _unsure(hits, draft)
+        return
+    cards = {card.name: card for card in load_cards()}
     _page(first, cards, draft, lead=True)
     if draft.language == "ru":
         for hit in hits[1:]:
@@ -82,7 +99,22 @@ async def write(question: Question, draft: Draft) -> None:
     )
 
 
-def _likest(question: Question) -> tuple[str, float] | None:
+def _unsure(hits: Sequence[retrieval.Hit], draft: Draft) -> None:
+    """Only a word or two in common: no answer, but what comes nearest."""
+    cards = {card.name: card.title for card in load_cards()}
+    notes = _notes.playbook()
+    titles = [cards[hit.name] if hit.kind == "card" else notes[hit.name].title for hit in hits]
+    near = "; ".join(f"«{title}»" for title in dict.fromkeys(titles))
+    draft.lead(
+        "**Надёжного ответа на этот вопрос у меня нет**, а выдумывать не буду. Ближайшее, о чём"
+        f" могу рассказать: {near}. Спросите об этом или уточните вопрос: модель, карта, нагрузка"
+        " и что нужно узнать — память, скорость, цену или причину проблемы?",
+        "I have no reliable answer to this. Which model, card and load is it about, and what do"
+        " you need: memory, speed, price or the cause of a problem?",
+    )
+
+
+def _likest(question: Question, least: float = _LIKE) -> tuple[str, float] | None:
     """The page of terms and choices with an example like the question."""
     pages = _notes.playbook()
     near = [
@@ -91,7 +123,7 @@ def _likest(question: Question) -> tuple[str, float] | None:
         if name.startswith("note:") and pages[name.removeprefix("note:")].kind != "diagnosis"
     ]
     name, likeness = max(near, key=lambda pair: pair[1], default=("", 0.0))
-    return (name, likeness) if likeness >= _LIKE else None
+    return (name, likeness) if likeness >= least else None
 
 
 def _brief(hit: retrieval.Hit, cards: dict[str, TechniqueCard], draft: Draft) -> None:

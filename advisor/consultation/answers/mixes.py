@@ -14,6 +14,7 @@ _CACHE = (
     r"(семантич\w+|semantic|hit.?rate|попадан\w+|кешир\w+ ответ|кэшир\w+ ответ|кеш\w* ответ|кэш\w*"
     r" ответ|кеша?\b.*(эконом|сэконом)|кэша?\b.*(эконом|сэконом))"
 )
+_PREFIX = r"prefix|префикс|kv[- ]?(?:cache|к[эе]ш)"
 _ROUTE = (
     r"маршрут|routing|роутинг|роутер|каскад|cascade|router|остальные на|простые запросы|сложные"
     r" (запросы )?на"
@@ -35,7 +36,7 @@ def score(question: Question) -> float:
         return 9.4
     if question.has(_ROUTE):
         return 9.4 if frame.shares and len(frame.per_million) >= 2 else 8
-    if question.has(_CACHE):
+    if question.has(_CACHE) and not question.has(_PREFIX):
         return 9.2 if frame.shares else 8.2
     return 0
 

@@ -10,10 +10,13 @@ from advisor.consultation.answers._common import (
     offer_session,
     usual_gpu,
 )
+from advisor.consultation.calculators import money
 from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
 from advisor.consultation.writing import Draft
+from knowledge.gpu_prices import typical_price
+from knowledge.types import ModelFacts
 
 EXAMPLES = (
     "какую модель взять модель или модель на карта",
@@ -24,6 +27,8 @@ EXAMPLES = (
 )
 NEEDS = ("has_two_models",)
 COVERS = ("fit", "speed", "precision", "gpu_choice")
+_BUSY = 32
+"""Concurrent requests of a usual load, where prices are compared."""
 _OR = r"\bили\b|против|\bvs\b|\bor\b|сравн|лучше|быстрее|versus|compare|медленнее|дешевле"
 
 
@@ -58,6 +63,9 @@ async def write(question: Question, draft: Draft) -> None:
         "| Model | Where | Weights | Fits | Requests | TTFT | TPOT | Total |",
     )
     _lead(speeds, draft)
+    _experts([setting.facts for setting in every], draft)
+    if question.has(r"дешев|дорож|сто[ия]|цен[аыу]|эконом|деньг|cost|cheap|price"):
+        _prices(question, every, draft)
     draft.add("\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows]))
     draft.add(
         "Скорости — прогноз с 90 % интервалом. Какая из них лучше отвечает, скажет только"
@@ -90,6 +98,53 @@ def _row(
         f" {found.most} | {draft.interval(seen.ttft_ms, 'мс', 'ms')} |"
         f" {draft.interval(seen.tpot_ms, 'мс', 'ms')} |"
         f" {draft.interval(seen.output_tokens_per_s, 'ток/с', 'tok/s')} |"
+    )
+
+
+def _prices(question: Question, every: list[Setting], draft: Draft) -> None:
+    """The price of tokens of each under load, and how many times cheaper the cheapest is."""
+    found = []
+    for setting in every:
+        price, most = typical_price(setting.card.stem), room(setting).most
+        if price is None or price.on_demand_usd_per_h is None or not most:
+            continue
+        streams = min(_BUSY, most)
+        speed = forecast(question, setting.change(concurrency=streams)).output_tokens_per_s.value
+        value = money.per_million(price.on_demand_usd_per_h * setting.count, speed)
+        found.append((value, setting, streams))
+        draft.cite(price.describe(question.services.today))
+    if len(found) < 2:
+        return
+    found.sort(key=lambda item: item[0])
+    said = "; ".join(
+        f"{setting.subject.title} на {devices(draft, setting.card, setting.count)} — около"
+        f" {draft.money(value)} при {streams} одновременных"
+        for value, setting, streams in found
+    )
+    draft.lead(
+        f"**По цене — {found[0][1].subject.title}: дешевле в"
+        f" {draft.num(found[-1][0] / found[0][0], 1)} раза** за 1M выходных токенов ({said};"
+        " прогноз при полной загрузке).",
+        f"**Cheaper: {found[0][1].subject.title}**, {found[-1][0] / found[0][0]:.1f} times per"
+        " 1M output tokens (predicted).",
+    )
+
+
+def _experts(facts: list[ModelFacts], draft: Draft) -> None:
+    """Why a mixture of experts is faster than a dense model of its size."""
+    sparse = [one for one in facts if one.experts]
+    if not sparse or len(sparse) == len(facts):
+        return
+    one = sparse[0]
+    active = one.active_parameters or one.parameters
+    draft.lead(
+        f"Причина — MoE: на токен работают только {draft.num(active / 1e9, 1)} млрд активных"
+        f" параметров из {draft.num(one.parameters / 1e9, 1)} (экспертов {one.experts_per_token} из"
+        f" {one.experts}), их и читают из памяти; плотная модель читает все веса. В памяти всё"
+        " равно лежат все эксперты, а при большом batch разные токены задействуют почти всех, и"
+        " выигрыш на decode уменьшается.",
+        f"A mixture of experts reads {active / 1e9:.1f}B of {one.parameters / 1e9:.1f}B parameters"
+        " per token.",
     )
 
 

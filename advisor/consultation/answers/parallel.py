@@ -37,6 +37,9 @@ def score(question: Question) -> float:
     return 8.2
 
 
+_LINK = r"nvlink|нвлинк|pcie|пцие"
+
+
 async def write(question: Question, draft: Draft) -> None:
     frame = question.frame
     setting = resolve(frame)
@@ -47,6 +50,27 @@ async def write(question: Question, draft: Draft) -> None:
             f"**No:** {question.models[0].facts.heads} heads don't divide by {frame.tp}.",
         )
         cite_model(draft, question.models[0])
+    elif frame.tp and frame.tp & (frame.tp - 1) and not question.models:
+        draft.lead(
+            f"**Обычно нельзя: TP={frame.tp} должно делить число голов внимания и KV heads.** У"
+            " распространённых моделей голов 28, 32, 40 или 64, а KV heads 4 или 8, поэтому берут"
+            f" TP=1, 2, 4 или 8; с TP={frame.tp} vLLM не запустится (ошибка о том, что число голов"
+            f" не делится). {frame.tp} карты можно занять иначе: PP={frame.tp} (слои по стадиям)"
+            f" или {frame.tp} реплики, если копия помещается на одну.",
+            f"**Usually not:** the number of heads must divide by TP={frame.tp}; take 1, 2, 4, 8.",
+        )
+    elif question.has(_LINK) and not question.has_model:
+        size = f"TP={frame.tp}" if frame.tp else "TP"
+        draft.lead(
+            f"**Для {size} NVLink очень желателен, PCIe хватает не всегда.** TP делает два"
+            " all-reduce на каждый слой: на decode они малы, и главное там задержка обмена, а на"
+            " prefill и большом batch передаются все активации, и PCIe (32–64 ГБ/с против сотен у"
+            " NVLink) съедает большую часть выигрыша. Без NVLink берите наименьший TP, при котором"
+            " модель помещается, PP вместо широкого TP или реплики, если копия входит в одну"
+            " карту.",
+            f"**NVLink matters for {size}:** two all-reduces per layer; over PCIe prefer PP or"
+            " replicas.",
+        )
     moe = question.models and question.models[0].facts.experts
     if question.has(r"(?<![a-z])ep(?![a-z])|expert|эксперт"):
         if moe:
@@ -82,7 +106,7 @@ async def write(question: Question, draft: Draft) -> None:
             " за балансировщиком."
         )
     elif (setting is not None and setting.gpu is not None) or (
-        setting is not None and frame.gpu_count
+        setting is not None and (frame.gpu_count or frame.tp)
     ):
         _one_host(question, draft)
     if not question.own.nvlink and frame.nvlink is False:
@@ -93,7 +117,7 @@ async def write(question: Question, draft: Draft) -> None:
 def _one_host(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame)
     assert setting is not None
-    count = question.frame.devices or 2
+    count = question.frame.devices or max(2, question.frame.tp or 2)
     linked = (
         question.frame.nvlink
         if question.frame.nvlink is not None

@@ -22,6 +22,10 @@ _ASK = (
     r" (выбр|взять|лучше)|чем квантовать|во что квантов|в ч[её]м (держать|запускать|гонять)|which"
     r" (precision|quant)|(?:квантиз|квантов)\w*[^.?]{0,25}(выбр|взять|лучше|посовет)"
 )
+_MOVE = (
+    r"(пере(?:йти|ход|вест|еха|езж)|смен|замен|switch|move)\w*[^.?]{0,40}(?:с|из|from|на|в|to)\b|"
+    r"эконом\w*|выигра\w*|выигрыш\w*|что (?:даст|изменится|получу)|насколько"
+)
 _OR = r"\bили\b|\bor\b|\bvs\b|против|лучше|сравн"
 
 
@@ -41,6 +45,9 @@ def score(question: Question) -> float:
     if question.has(_ASK) or question.has(_ADVICE):
         return 8.6
     two = len(question.frame.schemes) >= 2 and question.has(_OR)
+    placed = question.has_model and bool(question.frame.gpus)
+    if placed and len(question.frame.schemes) >= 2 and question.has(_MOVE):
+        return 9.0
     if two and not question.has(r"awq|gptq"):
         return 8.1
     return (
@@ -129,10 +136,16 @@ def _ratio(schemes: list[str], speeds: dict[str, Prediction], draft: Draft) -> N
     fast, slow = ordered[0], ordered[-1]
     decode = speeds[slow].tpot_ms.value / speeds[fast].tpot_ms.value
     prefill = speeds[slow].ttft_ms.value / speeds[fast].ttft_ms.value
+    first = (
+        f"и TTFT в {draft.num(prefill, 2)} раза ниже"
+        if prefill >= 1.02
+        else f"но TTFT в {draft.num(1 / prefill, 2)} раза выше"
+        if prefill <= 0.98
+        else "TTFT тот же"
+    )
     draft.lead(
-        f"По прогнозу {LABELS[fast]} быстрее, чем {LABELS[slow]}: TPOT в {draft.num(decode, 2)}"
-        f" раза"
-        f" ниже, TTFT — в {draft.num(prefill, 2)} раза; интервалы в таблице.",
+        f"По прогнозу при такой нагрузке {LABELS[fast]} быстрее, чем {LABELS[slow]}, на генерации:"
+        f" TPOT в {draft.num(decode, 2)} раза ниже, {first}; интервалы в таблице.",
         f"Predicted: {LABELS[fast]} decodes {decode:.2f} times as fast as {LABELS[slow]}.",
     )
 

@@ -1,10 +1,13 @@
 """Several models on one set of devices."""
 
+from dataclasses import replace
+
 from advisor.consultation.answers._common import assumptions, cite_gpu, cite_model, devices
 from advisor.consultation.calculators.memory import Room, room
 from advisor.consultation.question import Question
-from advisor.consultation.setting import Setting, Subject, resolve
+from advisor.consultation.setting import Setting, Subject, resolve, scaled
 from advisor.consultation.writing import Draft
+from knowledge.patterns import compiled
 
 _TOGETHER = (
     r"(?<!\d)[2-9] (?:\w+ )?(модел|копи|экземпляр|llm)\w*|несколько (разных )?моделей|обе модели|"
@@ -40,7 +43,15 @@ async def write(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame, context=4096)
     assert setting is not None
     subjects = [Subject(m.title, m.facts, m) for m in question.models] or [setting.subject]
-    if len(subjects) == 1:
+    small = _beside(question) if len(subjects) == 1 else None
+    if small:
+        subjects.append(small)
+        draft.assume(
+            f"{small.title}: {draft.num(small.facts.parameters / 1e9, 1)} млрд параметров,"
+            " веса в 16 битах",
+            f"{small.title}: {small.facts.parameters / 1e9:.1f}B parameters in 16 bits",
+        )
+    elif len(subjects) == 1:
         subjects *= _said(question)
     every = [setting.change(subject=one, count=1, tp=None, pp=None) for one in subjects]
     memories = [room(one) for one in every]
@@ -76,6 +87,26 @@ async def write(question: Question, draft: Draft) -> None:
     for one in subjects:
         cite_model(draft, one.known)
     cite_gpu(draft, setting.card)
+
+
+_SMALL = (
+    (r"bge[-_ ]?m3|bge[-_ ]?reranker[-\w]*|e5[-_ ]large|jina\w*", 0.57e9),
+    (r"bge[-_ ]?large|gte[-_ ]large", 0.34e9),
+    (r"bge[-_ ]?base|e5[-_ ]base|gte[-_ ]base", 0.11e9),
+    (r"эмбед\w*|embed\w*|реранк\w*|rerank\w*", 0.57e9),
+)
+"""Embedders and rerankers by their names, and their parameters."""
+
+
+def _beside(question: Question) -> Subject | None:
+    """A small model of another kind beside the one of the catalog."""
+    for words, parameters in _SMALL:
+        match = compiled(rf"(?<![a-zа-я])(?:{words})").search(question.text)
+        if match:
+            return replace(
+                scaled(parameters), title=match[0].upper() if "-" in match[0] else match[0]
+            )
+    return None
 
 
 def _said(question: Question) -> int:

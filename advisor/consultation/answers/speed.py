@@ -25,6 +25,7 @@ _FAST = (
     r"prefill|префил|первый токен|мс\b|отклик|через сколько|долго ли|how fast|успе(ет|ва)"
 )
 _MEASURED = (
+    r"нормально\s*\?|"
     r"это (нормальн|много|мало|плохо|хорошо|ок)|нормальн\w* ли|мало ли|много ли|получаем|"
     r"получается|"
     r"у нас сейчас|сейчас у нас|выда[её]т всего|is (it|this|that) (normal|ok|bad)"
@@ -184,7 +185,25 @@ def _judge(question: Question, setting: Setting, seen: Prediction, draft: Draft)
                 f"Your {name} {draft.ms(said)} against {draft.interval(figure, 'мс', 'ms')}.",
             )
     if frame.tokens_per_s:
+        if frame.concurrency == 1 and _beyond(frame.tokens_per_s, setting, draft):
+            return
         _judge_total(frame.tokens_per_s, setting, draft)
+
+
+def _beyond(got: float, setting: Setting, draft: Draft) -> bool:
+    """More than the roofline lets one request have: something else is going on, and it is said."""
+    least = speed.floor(setting)
+    if least is None or got <= 1000 / least.tpot_ms:
+        return False
+    draft.lead(
+        f"**{draft.num(got, 0)} ток/с при одном запросе — больше физического предела**: roofline"
+        f" здесь {draft.num(1000 / least.tpot_ms, 0)} ток/с. Значит, работает спекулятивное"
+        " декодирование, веса в более узком формате, карт больше одной, или это сумма по"
+        " нескольким запросам.",
+        f"**{got:.0f} tok/s for one request is above the roofline** of"
+        f" {1000 / least.tpot_ms:.0f} tok/s.",
+    )
+    return True
 
 
 def _judge_total(got: float, setting: Setting, draft: Draft) -> None:

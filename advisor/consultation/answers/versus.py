@@ -45,7 +45,8 @@ async def write(question: Question, draft: Draft) -> None:
         draft.lead(f"**{note.title}.**", f"**{note.en}**")
         _notes.write("engines", draft)
     _fit(question, draft)
-    for engine in question.frame.engines[:3]:
+    compared = name is None or name == "engines" or len(question.own.engines) > 1
+    for engine in question.frame.engines[:3] if compared else ():
         record = known_engines().get(engine)
         if record is None:
             continue
@@ -60,7 +61,7 @@ async def write(question: Question, draft: Draft) -> None:
             f" Форматы: {schemes}. Оборудование: {', '.join(record.hardware)}."
         )
         draft.cite(record.provenance[0].describe())
-    if question.frame.engines:
+    if question.frame.engines and compared:
         draft.add(
             "Какой быстрее именно у вас, заранее не известно: разница между ними меняется от версии"
             " к версии и зависит от модели и нагрузки, поэтому решает замер на ваших запросах."

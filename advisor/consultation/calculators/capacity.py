@@ -9,6 +9,8 @@ from advisor.consultation.setting import Setting
 from knowledge.prediction import Prediction
 from knowledge.prediction.model import predict_many
 
+USUAL_CARDS = ("l4", "l40s", "a100-sxm-80gb", "h100-sxm", "h200")
+"""Cards that are compared where none was named."""
 HEADROOM = 0.8
 """Of what a replica can do, what is planned for: beyond it the queue grows without bound."""
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)

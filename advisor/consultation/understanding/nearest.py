@@ -17,12 +17,29 @@ _COMMON = """
 """
 _STOP = frozenset(_COMMON.split())
 _TRUNK = 5
+_SAME = (
+    (("юзер", "клиен", "людей", "челов"), "польз"),
+    (("видео", "gpu", "гпу", "видюх"), "карта"),
+    (("кэш", "кэша", "кэше", "кэшу", "cache", "кеша", "кеше", "кешир", "кэшир"), "кеш"),
+    (("latency", "laten", "латен"), "задер"),
+    (("throu",), "пропу"),
+    (("медле", "тормо", "долго"), "медле"),
+    (("запус", "подня", "разве", "deplo"), "запус"),
+    (("выбра", "взять", "брать"), "выбра"),
+    (("ускор", "быстр"), "быстр"),
+    (("дешев", "эконо", "сэкон", "удеше"), "дешев"),
+    (("нужен", "нужна", "нужно", "нужны", "надо"), "нужен"),
+    (("можно", "получ"), "можно"),
+)
+_CANON = {word: name for words, name in _SAME for word in words}
+"""Trunks of words that mean the same here."""
 
 
 def features(text: str) -> Counter[str]:
     """Trunks of words, their trigrams at a third of the weight, and pairs of neighbours."""
     words = [w for w in re.findall(r"[a-zа-я]+|#|\d+", text) if w not in _STOP]
     found: Counter[str] = Counter()
+    words = [_CANON.get(word[:_TRUNK], word) for word in words]
     for word in words:
         found[word[:_TRUNK]] += 1.0  # type: ignore[assignment]
         framed = f"^{word[:7]}"

@@ -96,9 +96,10 @@ def _place(money: Money, tail: str, before: str, after: str, values: Values) -> 
         role = "kwh"
     elif (
         money.value >= 500
-        and compiled(r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase").search(
-            before + after
-        )
+        and compiled(
+            r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase|"
+            r"бюджет\w* на (?:желез|сервер|карт|видеокарт)|на (?:желез|видеокарт|покупку)"
+        ).search(before + after)
         and not compiled(rf"{_HOUR}|{_MONTH}").search(tail)
     ):
         role = "purchase"
@@ -148,6 +149,13 @@ def _speeds(reader: Reader, values: Values) -> None:
         rf"{NUM}{MULT}\s*(?:rps|qps|рпс|(?:запр\w*\.?|req\w*){PER}{SECOND})", mult=True
     ):
         values["requests_per_s"] = found.value
+    if "requests_per_s" not in values:
+        ahead = (
+            r"(?<![a-zа-я])(?:rps|qps|рпс)\s*(?:=|:|около|до|в|примерно|порядка|~)?"
+            r"\s*(\d+(?:[.,]\d+)?)(?![\w%])"
+        )
+        for found in reader.take(ahead):
+            values["requests_per_s"] = found.value
 
 
 _MINUTE = r"минут\w*|мин|min\w*"
@@ -184,11 +192,17 @@ def _volumes(reader: Reader, values: Values) -> None:
     _job(reader, values)
 
 
+_NIGHT_H = 8.0
+"""«за ночь»: a usual night, in hours."""
+
+
 def _job(reader: Reader, values: Values) -> None:
     """A job of a known size without a period: «50 млн токенов за ночь», «миллион документов»."""
     large = rf"{NUM}\s*(млн\.?|миллион\w*|млрд\.?|миллиард\w*|лям\w*|mln|million|billion|bn)"
     if "tokens_per_day" not in values and not _priced(reader.text):
-        for found in reader.pick(rf"{large}\s*{TOKENS}", lambda f: f.value > 0, mult=True):
+        for found in reader.pick(
+            rf"{large}\s*{TOKENS}(?!\s*(?:контекст|context))", lambda f: f.value > 0, mult=True
+        ):
             values["tokens_total"] = found.value
     for found in reader.pick(
         rf"{NUM}{MULT}\s*(?:документ\w*|текст\w*|стат(?:ей|ьи)|отзыв\w*|документов|docs|documents)",
@@ -196,10 +210,19 @@ def _job(reader: Reader, values: Values) -> None:
         mult=True,
     ):
         values["documents"] = found.value
+        each = rf"[^.?!;]{{0,20}}?\sпо\s+{NUM}{MULT}\s*{TOKENS}"
+        length = reader.first(rf"(?:·\s?)+{each}", mult=True) if found.after else None
+        if length:
+            values["input_tokens"] = token_count(length.value, length.groups[1])
     for found in reader.pick(
         rf"{large}\s*(?:запрос\w*|requests?)", lambda f: f.value >= 0.1, mult=True
     ):
         values.setdefault("documents", found.value)
+    if values.get("documents") or values.get("tokens_total"):
+        night = compiled(r"за (?:1 )?ноч|overnight").search(reader.text)
+        if night:
+            values["hours"] = _NIGHT_H
+            reader.hide(*night.span())
     for found in reader.take(rf"{NUM}\s*(?:гбит\w*|гигабит\w*|gbit\w*|gbps)"):
         values["gbit_per_s"] = found.value
     for found in reader.take(rf"{NUM}\s*(?:год(?:а|ов)?|лет|years?)(?![a-zа-я])"):
@@ -286,9 +309,24 @@ def _counts_streams(found: Found) -> bool:
     )
 
 
+_OFTEN = (
+    r"(?:(\d+)\s*(?:раз\w?|запрос\w*)|раз|по (?:1 )?запросу|запрос) (?:в|каждую|каждые|за)"
+    r" (?:1 )?(минут|час)"
+)
+"""How often each person asks."""
+
+
 def _people(reader: Reader, values: Values) -> None:
     """A staff is no concurrency: most of them are silent at any moment."""
-    staff = r"(?:сотрудник\w*|работник\w*|студент\w*|employees?|staff)(?![a-zа-я])"
+    words = r"сотрудник\w*|работник\w*|студент\w*|employees?|staff"
+    often = compiled(_OFTEN).search(reader.text)
+    crowd = compiled(rf"{NUM}\s*(?:оператор\w*|{words})(?![a-zа-я])").search(reader.text)
+    if often and crowd and "requests_per_s" not in values:
+        period = 60.0 if often[2] == "минут" else 3600.0
+        values["requests_per_s"] = float(crowd[1]) * float(often[1] or 1) / period
+        reader.hide(*crowd.span())
+        return
+    staff = rf"(?:{words})(?![a-zа-я])"
     if compiled(r"одновременн|параллельн|concurrent|сразу").search(reader.text):
         return
     for found in reader.pick(rf"{NUM}{MULT}\s*{staff}", lambda f: f.value >= 50, mult=True):

@@ -130,6 +130,7 @@ def _engines(reader: Reader, values: dict[str, Any]) -> None:
 def _gpus(reader: Reader, values: dict[str, Any]) -> list[CatalogDevice]:
     """Devices in the order of the text; each is replaced by ⟦…⟧ of the same length."""
     found: list[CatalogDevice] = []
+    plain = reader.text
     for mention in gpus_in(reader.text):
         device, text = mention.match.found, reader.text[mention.start : mention.end]
         if device is None or not _is_device(reader.text, mention, text):
@@ -137,6 +138,14 @@ def _gpus(reader: Reader, values: dict[str, Any]) -> list[CatalogDevice]:
         if device.stem not in {known.stem for known in found}:
             found.append(device)
         _mark(reader, mention.start, mention.end, "G")
+    both = compiled(_VARIANTS).search(plain)
+    if both and len(found) == 1:
+        family = found[0].stem.split("-")[0]
+        named = [
+            next((g for g in catalog("gpu") if g.stem.startswith(f"{family}-{both[i]}")), None)
+            for i in (1, 2)
+        ]
+        found = [device for device in named if device] if all(named) else found
     for match in list(compiled(_BARE_CARD).finditer(reader.text)):
         _unknown(values, f"RTX {match[1].upper()}", find_gpu(f"rtx {match[1]}").near)
         _mark(reader, *match.span(1), "U")
@@ -164,6 +173,14 @@ _CPUS = (
 )
 
 
+_VARIANTS = (
+    r"(?<![a-z])(pcie|sxm|nvl)\d?\s*(?:или|vs|против|or|от|,|и)\s*(pcie|sxm|nvl)\d?(?![a-z])"
+)
+"""«H100 PCIe или SXM»: two variants of one card."""
+_DESKTOP = r"ddr\d|ддр\d|домашн|десктоп|desktop|ноут|laptop|дома(?![а-я])|игров"
+"""A processor of a desktop, not of a server."""
+
+
 def _processor(reader: Reader, found: list[CatalogDevice]) -> None:
     """«на процессоре», "on CPU": a usual server processor where no card was named."""
     on = (
@@ -173,7 +190,9 @@ def _processor(reader: Reader, found: list[CatalogDevice]) -> None:
     for words, stem in _CPUS:
         match = compiled(rf"{on}({words})(?![a-zа-я]|\s*\d+\s*%)").search(reader.text)
         if match:
-            found.append(next(cpu for cpu in catalog("cpu") if cpu.stem == stem))
+            home = words.startswith("процессор") and compiled(_DESKTOP).search(reader.text)
+            usual = "ryzen-9-7950x" if home else stem
+            found.append(next(cpu for cpu in catalog("cpu") if cpu.stem == usual))
             _mark(reader, *match.span(1), "G")
             return
 
@@ -370,7 +389,8 @@ def _counts(reader: Reader, values: dict[str, Any], devices: Sequence[CatalogDev
         position = start + len(match[0]) if match else len(reader.text)
     values["gpu_counts"] = tuple(counts) if any(counts) else ()
     bare = reader.first(rf"(?<![\w.,])(\d+)\s*(?:x\s*)?(?:{_GPU_WORDS}|игров\w+ карт\w*)")
-    if bare and bare.value <= 4096:
+    each = bare and compiled(r"(?<![a-zа-я])(?:по|на кажд\w+)\s*$").search(bare.before)
+    if bare and bare.value <= 4096 and not (each and bare.value == 1):
         values["gpu_count"] = round(bare.value)
     if (
         values.get("nodes")

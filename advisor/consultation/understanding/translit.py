@@ -15,6 +15,7 @@ _TERMS = """
     output nvlink pcie instruct chat coder code distill scout maverick ada super ti sxm lora moe
     rag api prefix prefill decode chunked speculative eagle mtp users user
 """
+_SAID = {"token": "токен", "tokens": "токенов", "kontekst": "контекст"}
 _KEPT = frozenset(_TERMS.split())
 _LETTERS = (
     ("shch", "щ"), ("sch", "щ"), ("yo", "е"), ("zh", "ж"), ("kh", "х"), ("ch", "ч"), ("sh", "ш"),
@@ -25,6 +26,13 @@ _LETTERS = (
     ("z", "з"), ("'", "ь"),
 )  # fmt: skip
 _SOFT = re.compile(r"(?<=ско)л(?=к)|(?<=бо)л(?=ш)|(?<=ме)н(?=ш)|(?<=по)л(?=зов)|(?<=то)л(?=ко)")
+_ENDINGS = (
+    (re.compile(r"(?<=[а-я]{2})ыи\b"), "ый"),
+    (re.compile(r"(?<=[а-я]{2})ои\b"), "ой"),
+    (re.compile(r"(?<=[а-я]{2})ии\b(?=\s\w)"), "ий"),
+    (re.compile(r"\b((?:как|можно|нужно|надо|чем)\s[а-я]{3,}[иа]т)\b"), r"\1ь"),
+)
+"""What Latin spelling loses: «pervyi», «kak uskorit»."""
 _WORD = re.compile(r"(?<![\w.-])[a-z']{1,}(?![\w-])")
 
 
@@ -33,10 +41,15 @@ def to_russian(plain: str) -> str:
     if re.search("[а-я]", plain) or len(_TELLING.findall(plain)) < 1:
         return plain
     russian = _WORD.sub(lambda match: _word(match[0]), plain)
-    return _SOFT.sub(lambda match: match[0] + "ь", russian)
+    russian = _SOFT.sub(lambda match: match[0] + "ь", russian)
+    for ending, letters in _ENDINGS:
+        russian = ending.sub(letters, russian)
+    return russian
 
 
 def _word(word: str) -> str:
+    if word in _SAID:
+        return _SAID[word]
     if word in _KEPT:
         return word
     rest, letters = word, ""
