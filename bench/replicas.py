@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
 from bench._service_host import tiny_model
 
@@ -52,6 +56,16 @@ class Replica:
         return "advisor_lanes_busy 1" in text
 
 
+def model_in(folder: Path) -> Path:
+    """A checkpoint in form, with a tokenizer of bytes: the simulator needs no more."""
+    tiny_model(folder)
+    tokenizer = Tokenizer(BPE({byte: n for n, byte in enumerate(sorted(ByteLevel.alphabet()))}, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
 def wait_until(holds: Callable[[], object]) -> float:
     """Seconds until it held."""
     begun = time.monotonic()
@@ -74,7 +88,7 @@ def one_kill(replicas: list[Replica], model: Path, seed: int) -> dict[str, float
     (victim,) = [one for one in replicas if one.runs_here()]
     (heir,) = [one for one in replicas if one is not victim]
     # In the middle of the next trial.
-    wait_until(lambda: heir.get(f"{path}/record")["events"][-1]["kind"] == "trial_started")
+    wait_until(lambda: measuring(heir, path))
     before = {t["id"]: t["started_at"] for t in heir.get(f"{path}/trials")["data"]}
     victim.process.send_signal(signal.SIGKILL)
     begun = time.monotonic()
@@ -94,6 +108,12 @@ def one_kill(replicas: list[Replica], model: Path, seed: int) -> dict[str, float
             "trials": len(after), "measured_again": again}  # fmt: skip
 
 
+def measuring(replica: Replica, path: str) -> bool:
+    events = replica.get(f"{path}/record")["events"]
+    last = [e["kind"] for e in events if e["kind"] in ("trial_started", "trial_finished")]
+    return last[-1:] == ["trial_started"]
+
+
 def starts(replica: Replica, path: str) -> int:
     events = replica.get(f"{path}/record")["events"]
     return sum(event["kind"] == "session_started" for event in events)
@@ -108,7 +128,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder)
-        model, homes = tiny_model(root / "tiny"), iter(range(1000))
+        model, homes = model_in(root / "tiny"), iter(range(1000))
         replicas: list[Replica] = []
         try:
             for seed in range(chosen.kills):

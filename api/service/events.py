@@ -107,6 +107,10 @@ class Events:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.publish, event)
 
+    def expected(self) -> set[str]:
+        """Sessions that may still get events. May be asked from any thread."""
+        return set(self._open)
+
     def watched(self) -> list[str]:
         """Sessions that somebody follows here. May be asked from any thread."""
         return list(self._channels)

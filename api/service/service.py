@@ -286,7 +286,6 @@ class Service:
         if view.state in ("done", "infeasible"):
             raise ApiError(409, "already_done", f"Сессия {session} уже завершена: {view.state}")
         old = self.jobs.get(session)
-        self.events.begin(session)
         self.jobs.add(
             Job(
                 session, "queued", old.origin if old else "cli", principal.key_id, now_text(),
@@ -294,6 +293,7 @@ class Service:
                 rule=old.rule if old else None, fingerprint=old.fingerprint if old else None,
             )
         )  # fmt: skip
+        self.events.begin(session)
         await self._append(session, "queued", resumed=True)
         self.lanes.wake()
         return await self.session(session)
@@ -410,6 +410,13 @@ class Service:
                 self._texts.pop(next(iter(self._texts)))
             self._texts[key] = await make()
         return self._texts[key]
+
+    def expect(self, session: str) -> None:
+        """Before `follow`: another replica may have put it into the queue a moment ago."""
+        if not self.events.expects(session):
+            job = self.jobs.get(session)
+            if job and job.state != "ended":
+                self.events.begin(session)
 
     async def more_events(self, session: str, after: int) -> bool:
         """Whether anything follows this event, now or later."""

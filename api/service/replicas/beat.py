@@ -16,7 +16,7 @@ from tools.store.postgres import PostgresStore
 
 _LOG = logging.getLogger("advisor.replicas")
 _TICK_S = 0.5
-_RENEW_S = 3.0
+_RENEW_S = 2.0
 _MARGIN_S = 2.0
 """So long before a lease ends its session's process is gone."""
 
@@ -33,7 +33,6 @@ class Beat:
         self._stopping = threading.Event()
         self._good_until = 0.0
         self._renewed = 0.0
-        self._active: set[str] = set()
         self._told: dict[str, int] = {}
         """Per session that is watched here, the last event its watchers were told of."""
         self._threads: list[threading.Thread] = []
@@ -98,16 +97,17 @@ class Beat:
         self._lanes.append(orphan.session, "progress", {"text": text})
 
     def _spread(self) -> None:
-        """What other replicas did: what waits, what is written, what is over. In this order an
+        """What other replicas did: what waits, what is over, what is written. In this order an
         ended session's last events are read after its end, so that none is missed."""
+        expected = self._events.expected()
         active = self._jobs.active()
         if "queued" in active.values():
             self._call(self._lanes.wake)
+        over = self._jobs.ended(expected - set(active))
         watched = self._events.watched()
         self._told = {session: self._told[session] for session in watched if session in self._told}
         fresh = [event for session in watched for event in self._news(session)]
-        begun, over = set(active) - self._active, self._active - set(active)
-        self._active = set(active)
+        begun = set(active) - expected
         if begun or fresh or over:
             self._call(self._tell, begun, fresh, over)
 

@@ -12,7 +12,7 @@ from api.service.replicas.tables import PostgresTables
 from knowledge.errors import StoreError
 from knowledge.types import Hardware
 
-LEASE_S = 15.0
+LEASE_S = 12.0
 _UNTIL = f"clock_timestamp() + interval '{LEASE_S:g} seconds'"
 _GUARD = (
     "SELECT 1 FROM jobs WHERE session = ? AND holder = ? AND fence = ?"
@@ -166,6 +166,15 @@ class LeasedJobs(Jobs):
             self.holder,
         )
         return [Orphan(row["session"], row["holder"], row["state"]) for row in rows]
+
+    def ended(self, sessions: set[str]) -> set[str]:
+        """Of these, those whose job is over."""
+        if not sessions:
+            return set()
+        rows = self._db.rows(
+            "SELECT session FROM jobs WHERE session = ANY(?) AND state = 'ended'", sorted(sessions)
+        )
+        return {str(row["session"]) for row in rows}
 
     def active(self) -> dict[str, JobState]:
         rows = self._db.rows("SELECT session, state FROM jobs WHERE state <> 'ended'")
