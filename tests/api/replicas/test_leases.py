@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from api.service.jobs import Job
 from api.service.keys import Keys
 from knowledge.errors import BadInput, StoreError
+from knowledge.types import AnswerPair, HumanEvaluation, HumanVote
 from tests.tools.store import examples as ex
 from tools.store import Status
 
@@ -175,3 +177,26 @@ def test_a_revoked_key_is_refused_by_all(tables: PostgresTables, url: str) -> No
     keys.revoke(principal.key_id)
     assert others.check(text) is None
     elsewhere.close()
+
+
+def test_evaluations_with_the_votes_in_force(store: PostgresStore) -> None:
+    pairs = tuple(
+        AnswerPair(pair=f"p{n}", prompt="100 % of what?", baseline="a", candidate="b")
+        for n in range(2)
+    )
+    made = HumanEvaluation(
+        evaluation="e", baseline_trial_id="t0", candidate_trial_id="t1", decoding="greedy",
+        pairs=pairs,
+    )  # fmt: skip
+    store.put_evaluation("s-one", made)
+    side = store.left_side("e", "p0", "me")
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    votes = [
+        HumanVote(pair="p0", rater="me", choice=choice, left=side, at=at)
+        for choice in ("baseline", "candidate")
+    ]
+    for vote in votes:
+        store.put_vote("e", vote)
+    assert store.evaluation("s-one") == made.model_copy(update={"votes": (votes[1],)})
+    assert store.evaluated() == (("s-one", 2, 1),)
+    assert store.left_side("e", "p0", "me") == side

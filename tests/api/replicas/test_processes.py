@@ -22,6 +22,7 @@ from tests.postgresql import PASSWORD, Server
 from tools.process import leftovers
 
 TAKEOVER_S = 30.0
+pytestmark = pytest.mark.slow
 
 
 class Replica:
