@@ -1,13 +1,15 @@
 """Start, follow, cancel and resume a session. What is lost by a kill is the trial in flight."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
@@ -87,10 +89,12 @@ async def resume(
     on_event: OnEvent,
     control: RunControl | None = None,
     adviser: Adviser | None = None,
+    saver: BaseCheckpointSaver[str] | None = None,
 ) -> SessionRecord:
     """Run a session from its last checkpoint. A finished one is returned as it is.
 
     A drain asked for through `control` ends it after the step in flight, as a cancellation.
+    Checkpoints are a SQLite file of the session, unless a `saver` is given.
     """
     record = store.record(session)
     if record.row.status in (Status.DONE, Status.INFEASIBLE):
@@ -101,7 +105,8 @@ async def resume(
     store.set_status(session, Status.RUNNING)
     context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
     try:
-        await _run(context, home.session_dir(session) / "graph.sqlite", control)
+        async with _checkpoints(saver, home.session_dir(session)) as checkpoints:
+            await _run(context, checkpoints, control)
     except (asyncio.CancelledError, GraphDrained) as end:
         store.set_status(session, Status.CANCELLED)
         context.emit("cancelled")
@@ -113,24 +118,36 @@ async def resume(
     return store.record(session)
 
 
-async def _run(context: Context, checkpoints: Path, control: RunControl | None) -> None:
-    checkpoints.parent.mkdir(parents=True, exist_ok=True)
+@asynccontextmanager
+async def _checkpoints(
+    saver: BaseCheckpointSaver[str] | None, folder: Path
+) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    if saver:
+        yield saver
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncSqliteSaver.from_conn_string(str(folder / "graph.sqlite")) as own:
+        yield own
+
+
+async def _run(
+    context: Context, saver: BaseCheckpointSaver[str], control: RunControl | None
+) -> None:
     config: RunnableConfig = {
         "configurable": {"thread_id": context.session},
         "recursion_limit": _MOST_STEPS,
     }
-    async with AsyncSqliteSaver.from_conn_string(str(checkpoints)) as saver:
-        begun = await saver.aget_tuple(config)
-        graph = build(saver)
-        given: State | Command[Any] | None = None if begun else {"session": context.session}
-        while True:
-            state = await graph.ainvoke(
-                given, config, context=context, durability="sync", control=control
-            )
-            if not (asked := (state or {}).get("__interrupt__")):
-                return
-            question = approval.Question.model_validate(asked[0].value)
-            given = Command(resume=await approval.wait(context, question, control))
+    begun = await saver.aget_tuple(config)
+    graph = build(saver)
+    given: State | Command[Any] | None = None if begun else {"session": context.session}
+    while True:
+        state = await graph.ainvoke(
+            given, config, context=context, durability="sync", control=control
+        )
+        if not (asked := (state or {}).get("__interrupt__")):
+            return
+        question = approval.Question.model_validate(asked[0].value)
+        given = Command(resume=await approval.wait(context, question, control))
 
 
 async def _context(record: SessionRecord, store: Store, home: Home, on_event: OnEvent) -> Context:

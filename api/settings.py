@@ -22,6 +22,16 @@ class Settings(BaseSettings):
         None, description="Одна папка и для данных, и для кэша; иначе каталоги XDG."
     )
 
+    store: SecretStr | None = Field(
+        None, description="postgresql://… — общее хранилище нескольких реплик сервиса; без него"
+        " DuckDB и SQLite в папке данных. Нужны pip install 'inference-advisor[postgres]' и"
+        " ADVISOR_SHARED."
+    )  # fmt: skip
+    shared: Path | None = Field(
+        None, description="Папка, общая для реплик и видимая им под одним путём: отчёты и запросы"
+        " испытаний (Parquet)."
+    )  # fmt: skip
+
     host: str = Field("127.0.0.1", description="Адрес, на котором слушает `advisor serve`.")
     port: int = Field(8700, ge=0, le=65535, description="Порт `advisor serve`.")
     public_url: str | None = Field(
@@ -160,4 +170,5 @@ class Settings(BaseSettings):
 
     @property
     def reports_dir(self) -> Path:
-        return (self.reports or self.folders().data / "reports").expanduser().absolute()
+        whole = self.shared if self.store and self.shared else self.folders().data
+        return (self.reports or whole / "reports").expanduser().absolute()

@@ -55,10 +55,10 @@ def revoke(
 
 @contextmanager
 def _keys() -> Iterator["Keys"]:
-    from api.service.database import Database
+    from api.service.backend import tables_of
     from api.service.keys import Keys
 
-    database = Database(Settings().folders().data / "service.sqlite")
+    database = tables_of(Settings())
     try:
         yield Keys(database)
     finally:

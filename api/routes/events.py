@@ -40,6 +40,7 @@ async def events(
     После обрыва передайте Last-Event-ID: придёт всё, что было после него, и дальше вживую.
     """
     await service.row(session)
+    service.expect(session)
     seen = int(last_event_id) if last_event_id else after
     if seen and not await service.more_events(session, seen):
         return Response(status_code=204)

@@ -1,16 +1,17 @@
-"""The service's own small SQLite file: keys, jobs, idempotency. Results stay in DuckDB.
+"""The service's own small tables: keys, jobs, idempotency. Results stay in the store.
 
-Keys and jobs are changed by the command line while the service runs, so they live in a file that
-two processes may open; DuckDB admits one.
+Keys and jobs are changed by the command line while the service runs, so they live in a SQLite file
+that two processes may open; DuckDB admits one. With several replicas they live in PostgreSQL
+(`api.service.replicas`): `Tables` is what the two have in common, in SQL that both understand.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -31,6 +32,33 @@ CREATE TABLE IF NOT EXISTS idempotency (
     PRIMARY KEY (owner, key)
 );
 """
+
+
+class Row(Protocol):
+    """Columns by number and by name."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Tables(Protocol):
+    """A few tables, in transactions."""
+
+    def rows(self, sql: str, *values: object) -> Sequence[Row]: ...
+    def write(self, sql: str, *values: object) -> int:
+        """One statement; the number of rows it changed."""
+
+    def write_in(self, sql: str, *values: object) -> int:
+        """The same inside a transaction that is open already."""
+
+    def transaction(self) -> AbstractContextManager[None]: ...
+    def alone(self, name: str) -> AbstractContextManager[object]:
+        """One holder of the name at a time, in whichever process. May wait."""
+
+    def version(self) -> int:
+        """Changes when another process may have changed the keys."""
+
+    def close(self) -> None: ...
 
 
 class Database:
@@ -71,6 +99,11 @@ class Database:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Nobody else: one service holds the store, and it takes its own turns."""
+        yield
 
     def version(self) -> int:
         """Changes when another process has written: what is cached must be read again."""

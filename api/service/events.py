@@ -92,6 +92,8 @@ class Events:
         channel = self._channels.get(event.session)
         if channel is None:
             return
+        if channel.ring and event.seq <= channel.ring[-1].event.seq:
+            return  # told already: another replica's events come from the store
         if channel.ring and event.seq != channel.ring[-1].event.seq + 1:
             channel.ring.clear()  # a gap: the store fills it
         channel.ring.append(encode(event))
@@ -104,6 +106,14 @@ class Events:
     def publish_from_thread(self, event: Event) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.publish, event)
+
+    def expected(self) -> set[str]:
+        """Sessions that may still get events. May be asked from any thread."""
+        return set(self._open)
+
+    def watched(self) -> list[str]:
+        """Sessions that somebody follows here. May be asked from any thread."""
+        return list(self._channels)
 
     async def follow(self, session: str, after: int = 0) -> AsyncIterator[list[Encoded]]:
         """Batches of events in order, each once; an empty batch now and then to show life.

@@ -1,11 +1,10 @@
 """The queue as it stands on disk: a restart, after kill -9 too, reads it and goes on."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from api.service.database import Database, now_text
+from api.service.database import Row, Tables, now_text
 
 JobState = Literal["queued", "running", "cancelling", "ended"]
 
@@ -34,13 +33,13 @@ class Job:
     error: str | None = None
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Job))
+COLUMNS = ", ".join(field.name for field in fields(Job))
 
 
 class Jobs:
     """The table of jobs, first come, first served."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Tables) -> None:
         self._db = database
 
     def add(self, job: Job) -> None:
@@ -49,22 +48,22 @@ class Jobs:
         with self._db.transaction():
             self._db.write_in("DELETE FROM jobs WHERE session = ?", job.session)
             marks = ", ".join("?" * len(values))
-            self._db.write_in(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608
+            self._db.write_in(f"INSERT INTO jobs ({COLUMNS}) VALUES ({marks})", *values)  # noqa: S608
 
     def get(self, session: str) -> Job | None:
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM jobs WHERE session = ?", session)  # noqa: S608
-        return _job(rows[0]) if rows else None
+        rows = self._db.rows(f"SELECT {COLUMNS} FROM jobs WHERE session = ?", session)  # noqa: S608
+        return job_of(rows[0]) if rows else None
 
     def all(self) -> dict[str, Job]:
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM jobs")  # noqa: S608
-        return {row["session"]: _job(row) for row in rows}
+        rows = self._db.rows(f"SELECT {COLUMNS} FROM jobs")  # noqa: S608
+        return {row["session"]: job_of(row) for row in rows}
 
     def waiting(self) -> Sequence[Job]:
         """In the order in which they will run."""
         rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY number"  # noqa: S608
+            f"SELECT {COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY number"  # noqa: S608
         )
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     def take(self) -> Job | None:
         """The first that waits, now running."""
@@ -80,8 +79,17 @@ class Jobs:
             )
         return self.get(waiting[0].session)
 
-    def move(self, session: str, source: Sequence[JobState], target: JobState) -> bool:
-        """Change the state if it is one of `source`; whether it was."""
+    def move(
+        self,
+        session: str,
+        source: Sequence[JobState],
+        target: JobState,
+        _drain_s: float | None = None,
+    ) -> bool:
+        """Change the state if it is one of `source`; whether it was.
+
+        `_drain_s`: how patient a cancellation is, for the replica that runs the session.
+        """
         marks = ", ".join("?" * len(source))
         changed = self._db.write(
             f"UPDATE jobs SET state = ? WHERE session = ? AND state IN ({marks})",  # noqa: S608
@@ -107,11 +115,18 @@ class Jobs:
         job = self.get(session)
         return job.deaths if job else 0
 
+    def holds(self, session: str) -> bool:
+        """Whether a session that was taken here is still ours to conclude."""
+        return True
+
+    def release(self, session: str) -> None:
+        """This service stops: the session goes on after a restart, by `recover`."""
+
     def recover(self) -> list[Job]:
         """After a restart: what ran waits again, in its old place; who was being cancelled."""
         self._db.write("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM jobs WHERE state = 'cancelling'")  # noqa: S608
-        return [_job(row) for row in rows]
+        rows = self._db.rows(f"SELECT {COLUMNS} FROM jobs WHERE state = 'cancelling'")  # noqa: S608
+        return [job_of(row) for row in rows]
 
     def known_request(self, owner: str, key: str) -> tuple[str, str] | None:
         """(hash of the request, session) of an idempotency key."""
@@ -122,7 +137,7 @@ class Jobs:
 
     def remember_request(self, owner: str, key: str, request_hash: str, session: str) -> None:
         self._db.write(
-            "INSERT OR IGNORE INTO idempotency VALUES (?, ?, ?, ?)",
+            "INSERT INTO idempotency VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             owner, key, request_hash, session,
         )  # fmt: skip
 
@@ -137,5 +152,6 @@ class Jobs:
         return str(rows[0]["session"]) if rows else None
 
 
-def _job(row: sqlite3.Row) -> Job:
+def job_of(row: Row) -> Job:
+    """A row with COLUMNS."""
     return Job(**{field.name: row[field.name] for field in fields(Job)})

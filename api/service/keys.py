@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from api.service.database import Database, now_text
+from api.service.database import Tables, now_text
 from knowledge.errors import BadInput
 
 Scope = Literal["read", "run"]
@@ -44,7 +44,7 @@ class KeyRow:
 class Keys:
     """The keys of one service. A revoked one is refused at once, also by a running service."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Tables) -> None:
         self._db = database
         self._version = -1
         self._known: dict[str, tuple[str, Principal]] = {}

@@ -1,6 +1,7 @@
 """Lanes: one accelerator runs one session at a time, each session in a process of its own."""
 
 import asyncio
+import functools
 import logging
 import os
 import re
@@ -13,15 +14,19 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api.service.events import Events
-from api.service.jobs import Job, Jobs
-from api.service.remote_store import methods, serve
+from api.service.jobs import Job
+from api.service.remote_store import Methods, methods, serve
 from api.settings import Settings
+from knowledge.errors import StoreError
 from knowledge.types import Event
 from tools.home import Home
 from tools.store import Status, Store
+
+if TYPE_CHECKING:
+    from api.service.backend import Backend
 
 _LOG = logging.getLogger("advisor.lanes")
 _MOST_DEATHS = 3
@@ -66,12 +71,13 @@ class Lanes:
         settings: Settings,
         home: Home,
         store: Store,
-        jobs: Jobs,
+        backend: "Backend",
         events: Events,
         ended: Callable[[Job], None],
     ) -> None:
         self._settings, self._home = settings, home
-        self._store, self._jobs, self._events = store, jobs, events
+        self._store, self._jobs, self._events = store, backend.jobs, events
+        self._backend = backend
         self._ended = ended
         self._publishing = threading.Lock()
         self._more = asyncio.Event()
@@ -102,6 +108,10 @@ class Lanes:
         if running and not running.stopping:
             running.stopping = asyncio.create_task(running.stop(drain_s, self._settings.kill_s))
 
+    def cancel_patiently(self, session: str, drain_s: float | None) -> None:
+        """The same, asked for elsewhere; None: as the settings say."""
+        self.cancel(session, self._settings.drain_s if drain_s is None else drain_s)
+
     async def close(self) -> None:
         """Stop what runs so that it can go on after a restart; nothing is taken from the queue."""
         self._closing = True
@@ -115,17 +125,19 @@ class Lanes:
                 )
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def append(self, session: str, kind: str, payload: dict[str, object]) -> Event:
+    def append(
+        self, session: str, kind: str, payload: dict[str, object], store: Store | None = None
+    ) -> Event:
         """Write an event and tell the watchers, in one order for all threads."""
         with self._publishing:
-            event = self._store.append(session, kind, payload)
+            event = (store or self._store).append(session, kind, payload)
             self._events.publish_from_thread(event)
         return event
 
     async def _lane(self, number: int) -> None:
         while not self._closing:
             self._more.clear()
-            job = await asyncio.to_thread(self._jobs.take)
+            job = await self._taken()
             if job is None:
                 if self._errands and not self._closing:
                     await self._run_errand(number, self._errands.popleft())
@@ -134,11 +146,24 @@ class Lanes:
                 continue
             try:
                 await self._run(number, job)
+            except StoreError as error:
+                _LOG.error("session %s: nothing can be written of it: %s", job.session, error)
             except Exception as error:  # noqa: BLE001 - a lane must outlive what happens in it
                 _LOG.exception("session %s", job.session)
-                await asyncio.to_thread(self._failed, job, f"{type(error).__name__}: {error}")
+                await self._patient(self._failed, job, f"{type(error).__name__}: {error}")
             finally:
                 self.running[number] = None
+
+    async def _taken(self) -> Job | None:
+        try:
+            job: Job | None = await self._patient(self._jobs.take)
+        except StoreError as error:
+            _LOG.error("the queue can't be read: %s", error)
+            return None
+        return job
+
+    async def _patient(self, work: Callable[..., Any], *values: object) -> Any:
+        return await asyncio.to_thread(self._backend.patient(work), *values)
 
     async def _run_errand(
         self, number: int, work: Callable[[int], Coroutine[Any, Any, None]]
@@ -156,7 +181,7 @@ class Lanes:
         with log.open("ab") as sink, theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "api.service.worker", str(theirs.fileno()), job.session,
-                str(self._home.data), str(self._home.cache),
+                str(self._home.data), str(self._home.cache), *self._backend.worker_args,
                 stdin=asyncio.subprocess.PIPE, stdout=sink, stderr=sink,
                 pass_fds=(theirs.fileno(),), start_new_session=True, env=self._env(number),
             )  # fmt: skip
@@ -165,7 +190,7 @@ class Lanes:
         if self._closing or self._cancelling(job.session):
             self.cancel(job.session, 0)
         connection = Connection(ours.detach())
-        server = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+        server = threading.Thread(target=self._serve, args=(connection, running), daemon=True)
         server.start()
         code = await process.wait()
         await asyncio.to_thread(server.join)
@@ -173,10 +198,13 @@ class Lanes:
         if running.stopping:
             await running.stopping
         running.kill()  # what its process group still holds
-        await asyncio.to_thread(self._conclude, job, code)
+        await self._patient(self._conclude, job, code)
 
-    def _serve(self, connection: Connection) -> None:
-        serve(connection, methods(self._store) | {"append": self.append})
+    def _serve(self, connection: Connection, running: Running) -> None:
+        store, more = self._backend.ledger(running.session, running.kill)
+        append = functools.partial(self.append, store=store)
+        offered: Methods = {**methods(store), "append": append, **more}
+        serve(connection, {name: self._backend.patient(one) for name, one in offered.items()})
 
     def _cancelling(self, session: str) -> bool:
         job = self._jobs.get(session)
@@ -184,6 +212,9 @@ class Lanes:
 
     def _conclude(self, job: Job, code: int) -> None:
         """What became of a session whose process has ended."""
+        if not self._jobs.holds(job.session):
+            _LOG.warning("session %s goes on elsewhere", job.session)
+            return
         status = self._store.session(job.session).status
         if status in _ENDED:
             self._end(job)
@@ -193,6 +224,7 @@ class Lanes:
             self._end(job)
         elif self._closing:
             _LOG.info("session %s goes on after a restart", job.session)
+            self._jobs.release(job.session)
         elif status is Status.FAILED:
             failed = [e for e in self._store.events(job.session) if e.kind == "failed"]
             self._end(job, str(failed[-1].payload.get("message", "")) if failed else "")

@@ -13,6 +13,8 @@ _METHODS = frozenset(
      "put_profile", "put_trial", "put_verdict", "record", "samples", "session", "sessions",
      "set_status", "task", "trial", "trials", "verdicts")
 )  # fmt: skip
+_CHECKPOINTS = frozenset(("checkpoint", "put_checkpoint", "put_checkpoint_writes"))
+"""Offered where the service keeps the checkpoints; see api.service.remote_saver."""
 _ERRORS: dict[str, type[BadInput] | type[StoreError]] = {
     "BadInput": BadInput,
     "StoreError": StoreError,
@@ -27,7 +29,7 @@ class RemoteStore:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in _METHODS:
+        if name not in _METHODS | _CHECKPOINTS:
             raise AttributeError(name)
 
         def call(*args: object, **kwargs: object) -> Any:
@@ -41,9 +43,9 @@ class RemoteStore:
         return call
 
 
-def as_store(connection: Connection) -> Store:
+def as_store(remote: RemoteStore) -> Store:
     """A store for whoever runs the session."""
-    return cast(Store, RemoteStore(connection))
+    return cast(Store, remote)
 
 
 Methods = Mapping[str, Callable[..., object]]

@@ -27,7 +27,8 @@ from api.schemas import (
     TrialPage,
 )
 from api.service import planning
-from api.service.database import Database, now_text
+from api.service.backend import backend_of
+from api.service.database import now_text
 from api.service.events import Encoded, Events
 from api.service.flags import refuse_code
 from api.service.jobs import Job, Jobs
@@ -74,9 +75,10 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = settings.folders()
-        self.database = Database(self.home.data / "service.sqlite")
+        self.backend = backend_of(settings)
+        self.database = self.backend.tables
         self.keys = Keys(self.database)
-        self.jobs = Jobs(self.database)
+        self.jobs = self.backend.jobs
         self.roots = Roots(
             (*settings.roots, self.home.models, self.home.artifacts),
             allow_remote_code=settings.allow_remote_code,
@@ -98,14 +100,14 @@ class Service:
         """Take the store, go on with the queue; on leaving, stop so that a restart can go on."""
         service = cls(settings)
         try:
-            with Store.open(service.home.store, "advisor serve") as store:
+            with service.backend.open_store() as store:
                 await service._start(store)
                 try:
                     yield service
                 finally:
                     await service._stop()
         finally:
-            service.database.close()
+            service.backend.close()
 
     async def _start(self, store: Store) -> None:
         self.store = store
@@ -118,8 +120,9 @@ class Service:
         count = self.settings.lanes or gpus
         self._loop = asyncio.get_running_loop()
         self.lanes = Lanes(
-            count, self.settings, self.home, store, self.jobs, self.events, self._job_ended
+            count, self.settings, self.home, store, self.backend, self.events, self._job_ended
         )
+        self.backend.begin(self.hardware)
         self.on_end.append(Webhooks(self.urls, self.settings.webhook_secret).tell)
         for job in self.jobs.recover():
             self.lanes.cancelled(job.session)
@@ -127,6 +130,7 @@ class Service:
         for job in self.jobs.waiting():
             self.events.begin(job.session)
         self.lanes.start()
+        self.backend.attend(self.lanes, self.events)
         from api.chat.aside import Aside
 
         self.aside = Aside(self.settings.consultants)
@@ -136,6 +140,7 @@ class Service:
         self.ready = False
         await self.events.close()
         await self.lanes.close()
+        await asyncio.to_thread(self.backend.rest)
         await asyncio.to_thread(self.aside.close)
         for task in self._telling:
             task.cancel()
@@ -160,7 +165,7 @@ class Service:
         if idempotency_key is None:
             return await self._submit(request, principal, origin, notify, rule), True
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        async with self._submitting:
+        async with self._turn(f"{principal.key_id}:{idempotency_key}"):
             known = self.jobs.known_request(principal.key_id, idempotency_key)
             if known is None:
                 view = await self._submit(request, principal, origin, notify, rule)
@@ -216,7 +221,21 @@ class Service:
         at = datetime.now(UTC)
         while any(row.session == runner.new_session_id(task, at) for row in self.store.sessions()):
             at += timedelta(seconds=1)
-        return runner.create(task, options, self.store, at)
+        try:
+            return runner.create(task, options, self.store, at)
+        except BadInput:  # another replica was faster
+            return runner.create(task, options, self.store, at + timedelta(seconds=1))
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
+        """Who asks the same at the same time, here or of another replica, waits."""
+        async with self._submitting:
+            turn = self.database.alone(name)
+            await asyncio.to_thread(turn.__enter__)
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(turn.__exit__, None, None, None)
 
     async def new_model(self, model: str, principal: Principal, origin: Origin) -> HookAnswer:
         """Start what the policy file asks for this model, unless that was done before."""
@@ -226,7 +245,7 @@ class Service:
         request = await self._check(rule.request(model), principal)
         task = await self._task(request)
         mark = f"{rule.name}:{rule.content_id(8)}"
-        async with self._submitting:
+        async with self._turn(f"{task.model.fingerprint}:{mark}"):
             if known := self.jobs.done_before(task.model.fingerprint, mark):
                 return HookAnswer(
                     outcome="skipped", reason="эта модель по этому правилу уже настраивалась",
@@ -248,7 +267,7 @@ class Service:
             await asyncio.to_thread(self.lanes.cancelled, session)
             self.jobs.end(session)
             self.events.end(session)
-        elif self.jobs.move(session, ("running",), "cancelling"):
+        elif self.jobs.move(session, ("running",), "cancelling", drain_s):
             await self._append(session, "cancelling")
             self.lanes.cancel(session, self.settings.drain_s if drain_s is None else drain_s)
         else:
@@ -267,7 +286,6 @@ class Service:
         if view.state in ("done", "infeasible"):
             raise ApiError(409, "already_done", f"Сессия {session} уже завершена: {view.state}")
         old = self.jobs.get(session)
-        self.events.begin(session)
         self.jobs.add(
             Job(
                 session, "queued", old.origin if old else "cli", principal.key_id, now_text(),
@@ -275,6 +293,7 @@ class Service:
                 rule=old.rule if old else None, fingerprint=old.fingerprint if old else None,
             )
         )  # fmt: skip
+        self.events.begin(session)
         await self._append(session, "queued", resumed=True)
         self.lanes.wake()
         return await self.session(session)
@@ -391,6 +410,13 @@ class Service:
                 self._texts.pop(next(iter(self._texts)))
             self._texts[key] = await make()
         return self._texts[key]
+
+    def expect(self, session: str) -> None:
+        """Before `follow`: another replica may have put it into the queue a moment ago."""
+        if not self.events.expects(session):
+            job = self.jobs.get(session)
+            if job and job.state != "ended":
+                self.events.begin(session)
 
     async def more_events(self, session: str, after: int) -> bool:
         """Whether anything follows this event, now or later."""

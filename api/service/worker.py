@@ -1,5 +1,7 @@
 """One session in a process of its own: `python -m api.service.worker FD SESSION DATA CACHE`.
 
+With `shared` behind it the service keeps the checkpoints; otherwise they are a file.
+
 The load generator's clock is not disturbed by the web server, and the web server not by it.
 SIGUSR1 drains (ends after the step in flight), SIGTERM cancels. When the service dies, stdin
 closes, and this process with its engines goes at once: what it could still measure, it could not
@@ -14,11 +16,13 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import RunControl
 
 from advisor import runner
 from api.advice import adviser_of
-from api.service.remote_store import as_store
+from api.service.remote_saver import RemoteSaver
+from api.service.remote_store import RemoteStore, as_store
 from api.settings import Settings
 from knowledge.errors import AdvisorError
 from tools.home import Home
@@ -28,7 +32,9 @@ ORPHANED = 70
 CANCELLED = 130
 
 
-async def _run(session: str, store: Store, home: Home) -> None:
+async def _run(
+    session: str, store: Store, home: Home, saver: BaseCheckpointSaver[str] | None
+) -> None:
     control = RunControl()
     this = asyncio.current_task()
     assert this
@@ -44,7 +50,8 @@ async def _run(session: str, store: Store, home: Home) -> None:
         store.append(session, "failed", {"message": str(error)})
         raise
     # The service publishes what is appended; there is nobody else to tell.
-    await runner.resume(session, store, home, lambda _event: None, control, adviser_of(Settings()))
+    adviser = adviser_of(Settings())
+    await runner.resume(session, store, home, lambda _event: None, control, adviser, saver)
 
 
 def _die_with_the_service() -> None:
@@ -61,7 +68,9 @@ def main(argv: list[str]) -> int:
     try:
         import uvloop
 
-        uvloop.run(_run(argv[1], as_store(connection), home))
+        remote = RemoteStore(connection)
+        saver = RemoteSaver(remote) if argv[4:] == ["shared"] else None
+        uvloop.run(_run(argv[1], as_store(remote), home, saver))
     except asyncio.CancelledError:
         return CANCELLED
     except AdvisorError as error:

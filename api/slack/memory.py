@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.service.database import Database, now_text
+from api.service.database import Tables, now_text
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS slack_boards (session TEXT PRIMARY KEY, channel TEXT NOT NULL,"
@@ -27,9 +27,9 @@ class Board:
 
 
 class Memory:
-    """Three tables in the service's SQLite file."""
+    """Three tables beside the service's own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Tables) -> None:
         self._db = database
         for table in _TABLES:
             database.write(table)
@@ -43,13 +43,17 @@ class Memory:
         old = (datetime.now(UTC) - _SEEN_LASTS).isoformat("T", "milliseconds")
         self._db.write("DELETE FROM slack_seen WHERE at < ?", old)
         return (
-            self._db.write("INSERT OR IGNORE INTO slack_seen VALUES (?, ?)", delivery, now_text())
+            self._db.write(
+                "INSERT INTO slack_seen VALUES (?, ?) ON CONFLICT DO NOTHING", delivery, now_text()
+            )
             == 1
         )
 
     def put_board(self, board: Board) -> None:
         self._db.write(
-            "INSERT OR REPLACE INTO slack_boards VALUES (?, ?, ?, ?, NULL)",
+            "INSERT INTO slack_boards VALUES (?, ?, ?, ?, NULL) ON CONFLICT (session) DO UPDATE SET"
+            " channel = excluded.channel, ts = excluded.ts, thread = excluded.thread,"
+            " delivered = NULL",
             board.session, board.channel, board.ts, board.thread,
         )  # fmt: skip
 
@@ -79,7 +83,8 @@ class Memory:
 
     def put_question(self, session: str, question: str, channel: str, ts: str) -> None:
         self._db.write(
-            "INSERT OR REPLACE INTO slack_questions VALUES (?, ?, ?, ?)",
+            "INSERT INTO slack_questions VALUES (?, ?, ?, ?) ON CONFLICT (session, question)"
+            " DO UPDATE SET channel = excluded.channel, ts = excluded.ts",
             session, question, channel, ts,
         )  # fmt: skip
 

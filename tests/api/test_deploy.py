@@ -36,7 +36,7 @@ def test_only_settings_that_exist_are_set() -> None:
             assert used <= known | ours, path
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.chat.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.chat.yaml", "compose.replicas.yaml"])
 def test_compose_files_fit_the_compose_specification(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec",

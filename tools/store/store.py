@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import duckdb
 import orjson
 
 from knowledge.types import (
@@ -94,8 +95,13 @@ class Store(Evaluations):
                     metric=metric.value,
                     **figure.model_dump(),
                 )
-            sample_rows.insert(db, trial_id, samples)
+            self._put_samples(db, trial_id, samples)
         return True
+
+    def _put_samples(
+        self, db: duckdb.DuckDBPyConnection, trial_id: str, samples: Sequence[RequestSample]
+    ) -> None:
+        sample_rows.insert(db, trial_id, samples)
 
     def trial(self, trial_id: str) -> TrialResult | None:
         rows = self._rows("SELECT result FROM trials WHERE trial_id = ?", trial_id)
@@ -159,20 +165,21 @@ class Store(Evaluations):
     def record(self, session: str) -> SessionRecord:
         """Everything of one session at one moment; BadInput when there is no such session."""
         with self._lock:
-            row = self.session(session)
-            name = row.session
-            task, options = self._rows(
-                "SELECT task, options FROM sessions WHERE session = ?", name
-            )[0]
-            return SessionRecord(
-                row=row,
-                task=Task.model_validate_json(task),
-                options=orjson.loads(options),
-                profile=self.profile(name),
-                hypotheses=self.hypotheses(name),
-                trials=self.trials(name),
-                verdicts=self.verdicts(name),
-                production=self.production(name),
-                events=self.events(name),
-                human=self.evaluation(name),
-            )
+            return self._record(session)
+
+    def _record(self, session: str) -> SessionRecord:
+        row = self.session(session)
+        name = row.session
+        task, options = self._rows("SELECT task, options FROM sessions WHERE session = ?", name)[0]
+        return SessionRecord(
+            row=row,
+            task=Task.model_validate_json(task),
+            options=orjson.loads(options),
+            profile=self.profile(name),
+            hypotheses=self.hypotheses(name),
+            trials=self.trials(name),
+            verdicts=self.verdicts(name),
+            production=self.production(name),
+            events=self.events(name),
+            human=self.evaluation(name),
+        )
