@@ -280,7 +280,7 @@ def connect(address: str | None = None) -> OnRay:
         raise BadInput("--executor ray: пакет ray не установлен", f"Поставьте: {_EXTRA}") from error
     if ray.is_initialized():
         return OnRay(ray, ours=False)
-    _require_reachable(address)
+    require_reachable(address)
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -303,7 +303,7 @@ _HOW = (
 )
 
 
-def _require_reachable(address: str | None) -> None:
+def require_reachable(address: str | None) -> None:
     """Ray itself would try for a minute."""
     if address is None or address in ("auto", "local"):
         return

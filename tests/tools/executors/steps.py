@@ -49,8 +49,7 @@ async def die_of_job(job: object, world: World) -> None:
 
 
 async def visible_to_job(job: object, world: World) -> str:
-    """The GPUs that the task was lent, while the other one holds its own."""
-    await asyncio.sleep(0.5)
+    """The GPUs that the task was lent."""
     return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
 
