@@ -31,6 +31,7 @@ def calibrate(tested: Sequence[tuple[Hypothesis, Verdict]]) -> Calibration:
         (math.log(v.speedup.value / h.predicted_speedup.middle), _half(h.predicted_speedup))
         for h, v in tested
         if v.speedup and v.speedup.value > 0 and h.predicted_speedup.low > 0
+        if v.prediction_hit is not None  # compared with what the prediction was about
     ]
     if not misses:
         return Calibration()

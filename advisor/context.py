@@ -1,5 +1,6 @@
 """What the nodes need of the outside world, handed in by the runner; nothing is global."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,10 @@ from knowledge.types import (
 )
 from knowledge.types.trial import Purpose
 from tools.engines.base import FlagCatalog
+from tools.executors.base import Executor, Job
+from tools.executors.local import Local
 from tools.store import Store
-from tools.trial import Until, World, run_trials
+from tools.trial import Until, World
 
 _LONG_PROMPT_TOKENS = 1024
 
@@ -70,6 +73,10 @@ class Context:
     """Of the engines that the session may move to, as far as they are installed."""
     naive: bool = True
     reports: Path = Path("reports")
+    executor: Executor = field(default_factory=Local)
+    """Where trials run. Only this process writes the store."""
+    parallel: int | None = None
+    """How many hypotheses are measured at the same time; None: as many as there is room for."""
     approval_wait_s: float | None = None
     """How long a risky step waits for a person's word; None: nobody is asked."""
     adviser: "Adviser | None" = None
@@ -151,13 +158,22 @@ class Context:
             return tuple(result for result in known if result)
         for spec in specs:
             self.emit("trial_started", trial=spec.trial_id, purpose=spec.purpose)
-        measured = await run_trials(
-            specs, self.world, self.task.slos, until, reference=self.reference_quality
-        )
+        job = Job(specs, self.task.slos, self.reference_quality, until)
+        measured = await self.executor.measure(job, self.world)
         for one in measured:
             if self.store.put_trial(self.session, one.result, one.samples):
                 self.emit("trial_finished", **describe(one.result))
         return tuple(one.result for one in measured)
+
+    async def measure_many(self, specs: Sequence[TrialSpec]) -> tuple[TrialResult, ...]:
+        """Each for itself, all at the same time; its row is written as soon as a trial ends."""
+        running = [asyncio.create_task(self.measure(spec)) for spec in specs]
+        try:
+            return tuple(result for (result,) in await asyncio.gather(*running))
+        finally:
+            for one in running:
+                one.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 def describe(result: TrialResult) -> dict[str, object]:
@@ -175,6 +191,12 @@ def describe(result: TrialResult) -> dict[str, object]:
             for metric, e in result.measurement.metrics.items()
         }
     return shown
+
+
+def wall_s(results: Sequence[TrialResult]) -> float:
+    """Seconds from the first start to the last end."""
+    begun, ended = min(r.started_at for r in results), max(r.finished_at for r in results)
+    return (ended - begun).total_seconds()
 
 
 def figure(result: TrialResult | None, metric: Metric) -> Estimate | None:

@@ -25,6 +25,9 @@ from knowledge.errors import AdvisorError, BadInput, NoRoom
 from knowledge.quantities import format_bytes
 from knowledge.types import Task
 from tools import engines, envs
+from tools.executors import LOCAL
+from tools.executors.base import Executor
+from tools.executors.local import Local
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
 from tools.process import sweep
@@ -45,6 +48,10 @@ class Options:
     """What the user typed, for the command that repeats the session."""
     approval_wait_s: float | None = None
     """How long a risky step waits for a person's word; None: nobody is asked."""
+    executor: str = LOCAL
+    """Name of what runs the trials."""
+    parallel: int | None = None
+    """Hypotheses measured at the same time; None: as many as the executor has room for."""
 
 
 def new_session_id(task: Task, at: datetime) -> str:
@@ -52,7 +59,7 @@ def new_session_id(task: Task, at: datetime) -> str:
     return f"{at:%Y%m%d-%H%M%S}-{task.content_id(4)}"
 
 
-async def start(
+async def start(  # noqa: PLR0913 - a session, and the world it runs in
     task: Task,
     options: Options,
     store: Store,
@@ -60,12 +67,14 @@ async def start(
     on_event: OnEvent,
     on_line: Callable[[str], None] = lambda _: None,
     adviser: Adviser | None = None,
+    *,
+    executor: Executor | None = None,
 ) -> SessionRecord:
     """Run a new session to its end. Raises AdvisorError; cancellation leaves it resumable."""
     if task.flags:
-        await check_flags(task, home, on_line)
+        await check_flags(task, home, on_line, executor)
     session = create(task, options, store, datetime.now(UTC))
-    return await resume(session, store, home, on_event, adviser=adviser)
+    return await resume(session, store, home, on_event, adviser=adviser, executor=executor)
 
 
 def create(task: Task, options: Options, store: Store, at: datetime) -> str:
@@ -76,31 +85,43 @@ def create(task: Task, options: Options, store: Store, at: datetime) -> str:
     kept |= {"model": options.model or task.model.path}
     if task.engines:
         kept["engines_left_out"] = left_out(task.model, task.hardware, task.engines)
+    if options.executor != LOCAL:
+        kept |= {"executor": options.executor, "parallel": options.parallel}
     if options.approval_wait_s is not None:
         kept["approval_wait_s"] = options.approval_wait_s
     store.create_session(session, task, kept | {"simulated": simulated})
     return session
 
 
-async def resume(
+async def resume(  # noqa: PLR0913 - each is what the caller may have of its own
     session: str,
     store: Store,
     home: Home,
     on_event: OnEvent,
     control: RunControl | None = None,
+    *,
     adviser: Adviser | None = None,
     saver: BaseCheckpointSaver[str] | None = None,
+    executor: Executor | None = None,
 ) -> SessionRecord:
     """Run a session from its last checkpoint. A finished one is returned as it is.
 
     A drain asked for through `control` ends it after the step in flight, as a cancellation.
     Checkpoints are a SQLite file of the session, unless a `saver` is given.
+    Raises BadInput when the executor is another than the session was begun with.
     """
     record = store.record(session)
     if record.row.status in (Status.DONE, Status.INFEASIBLE):
         return record
+    executor = executor or Local()
+    if (begun := executor_of(record)) != executor.name:
+        raise BadInput(
+            f"сессия {session} начата с --executor {begun}, а продолжает её {executor.name}: "
+            "замеры на разных машинах сравнивать нельзя",
+            "Остановите advisor serve и выполните advisor resume там, где есть кластер",
+        )
     sweep()
-    context = await _context(record, store, home, on_event)
+    context = await _context(record, store, home, on_event, executor)
     context.adviser = adviser
     store.set_status(session, Status.RUNNING)
     context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
@@ -116,6 +137,11 @@ async def resume(
         context.emit("failed", message=str(error))
         raise
     return store.record(session)
+
+
+def executor_of(record: SessionRecord) -> str:
+    """The name of the executor that a session was begun with."""
+    return str(record.options.get("executor", LOCAL))
 
 
 @asynccontextmanager
@@ -150,7 +176,9 @@ async def _run(
         given = Command(resume=await approval.wait(context, question, control))
 
 
-async def _context(record: SessionRecord, store: Store, home: Home, on_event: OnEvent) -> Context:
+async def _context(
+    record: SessionRecord, store: Store, home: Home, on_event: OnEvent, executor: Executor
+) -> Context:
     session, task, options = record.row.session, record.task, record.options
     world = World(
         home=home,
@@ -158,7 +186,7 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         logs=home.session_dir(session) / "logs",
         progress=_told_as_events(store, session, on_event),
     )
-    wait_s = options.get("approval_wait_s")
+    wait_s, parallel = options.get("approval_wait_s"), options.get("parallel")
     return Context(
         session=session,
         task=task,
@@ -166,8 +194,13 @@ async def _context(record: SessionRecord, store: Store, home: Home, on_event: On
         world=world,
         pace=pace_of(task, simulated=bool(options.get("simulated"))),
         on_event=on_event,
-        catalog=await catalog_of(task.engine, world),
-        catalogs={name: await catalog_of(name, world) for name in _installed(task, home)},
+        executor=executor,
+        parallel=int(str(parallel)) if parallel is not None else None,
+        catalog=await executor.call(catalog_of, task.engine, world=world),
+        catalogs={
+            name: await executor.call(catalog_of, name, world=world)
+            for name in _installed(task, home)
+        },
         naive=bool(options.get("naive", True)),
         reports=Path(str(options.get("reports", "reports"))),
         approval_wait_s=float(str(wait_s)) if wait_s is not None else None,
@@ -180,12 +213,13 @@ def _installed(task: Task, home: Home) -> list[str]:
     return [name for name, spec in needs.items() if spec is None or envs.find(spec, home)]
 
 
-async def check_flags(task: Task, home: Home, on_line: Callable[[str], None]) -> None:
+async def check_flags(
+    task: Task, home: Home, on_line: Callable[[str], None], executor: Executor | None = None
+) -> None:
     """Raises UnknownFlag or BadInput before a session is made of a task that can't run."""
-    engine = engines.load(task.engine)
-    needs = engine.env_spec(task.hardware)
-    environment = await envs.ensure(needs, home, on_line) if needs else None
-    engine.validate(task.default.config, await engine.catalog(environment, home, on_line))
+    world = World(home=home, hardware=task.hardware, logs=home.sessions, progress=on_line)
+    catalog = await (executor or Local()).call(catalog_of, task.engine, world=world)
+    engines.load(task.engine).validate(task.default.config, catalog)
 
 
 def _told_as_events(store: Store, session: str, on_event: OnEvent) -> Callable[[str], None]:
@@ -219,6 +253,11 @@ def require_room(task: Task) -> None:
             f"свободно {format_bytes(free)}",
             "Освободите память или возьмите модель меньше",
         )
+
+
+async def require_room_there(task: Task, world: World) -> None:
+    """The same for an executor to call: on the machine that trials run on."""
+    require_room(task)
 
 
 def require_budget(task: Task, naive: bool) -> None:

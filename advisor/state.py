@@ -19,6 +19,10 @@ class State(TypedDict, total=False):
     """Hypotheses run with the engine's quick start; the finalist is measured without it."""
     kept: list[int]
     """Ordinals of hypotheses kept in the quick-start line since the incumbent."""
+    batch: list[int]
+    """Ordinals of the hypotheses that were asked for, and are measured, at the same time."""
+    asked_with: str
+    """The reference when they were asked for: what their predictions are about."""
     quality: dict[str, object] | None
     """The QualityVerdict of the last trial."""
     stop: str

@@ -1,7 +1,7 @@
 """The cold test in turns: how many rounds at most, when the answer is clear, what it was."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from advisor.context import Context
 from advisor.pace import production_of
@@ -42,26 +42,37 @@ def sequential(ctx: Context, rounds: int) -> Sequential:
     return replace(plan, first=max(plan.first, rounds // 2 + 1)) if ctx.task.slos else plan
 
 
-def until_clear(ctx: Context, rounds: int) -> Until:
-    """For run_trials: the default's rounds first, the winner's second."""
+@dataclass(frozen=True)
+class _UntilClear:
+    """Holds nothing of the session: it is asked where the trials run."""
 
-    def look(arms: Sequence[Rounds]) -> str:
-        judged = judge(ctx, rounds, *arms)
+    plan: Sequential
+    metric: Metric
+    rounds: int
+
+    def __call__(self, arms: Sequence[Rounds]) -> str:
+        judged = _judge(self.plan, self.metric, *arms)
         if judged is None or judged.answer is Answer.GO_ON:
             return ""
-        return "Замер по очереди: " + _sentence(judged, rounds)
+        return "Замер по очереди: " + _sentence(judged, self.rounds)
 
-    return look
+
+def until_clear(ctx: Context, rounds: int) -> Until:
+    """For run_trials: the default's rounds first, the winner's second."""
+    return _UntilClear(sequential(ctx, rounds), ctx.metric, rounds)
 
 
 def judge(ctx: Context, rounds: int, default: Rounds, winner: Rounds) -> Judgement | None:
     """The answer by the pairs of rounds so far; None as long as they are too few."""
+    return _judge(sequential(ctx, rounds), ctx.metric, default, winner)
+
+
+def _judge(plan: Sequential, metric: Metric, default: Rounds, winner: Rounds) -> Judgement | None:
     pairs = [
-        (ours[ctx.metric], theirs[ctx.metric])
+        (ours[metric], theirs[metric])
         for ours, theirs in zip(default, winner, strict=False)
-        if min(ours.get(ctx.metric, 0.0), theirs.get(ctx.metric, 0.0)) > 0
+        if min(ours.get(metric, 0.0), theirs.get(metric, 0.0)) > 0
     ]
-    plan = sequential(ctx, rounds)
     return plan.judge([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tools.home import Home
@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         " ходить, хотя они частные. По умолчанию — только публичные адреса.",
     )
     max_budget: str = Field("8h", description="Наибольший бюджет одной сессии через сервис.")
+
+    ray_address: str | None = Field(
+        None,
+        validation_alias=AliasChoices("ADVISOR_RAY_ADDRESS", "RAY_ADDRESS"),
+        description="ХОСТ:ПОРТ кластера для `--executor ray`; иначе RAY_ADDRESS, иначе кластер, где"
+        " эта машина — узел.",
+    )
 
     lanes: int | None = Field(
         None, ge=1, le=64, description="Сколько сессий идут сразу; по умолчанию по числу GPU."

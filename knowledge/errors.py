@@ -30,6 +30,18 @@ class AdvisorError(Exception):
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Whole from one process to another, whatever its class takes to be made."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(
+    kind: type[AdvisorError], args: tuple[object, ...], said: dict[str, object]
+) -> AdvisorError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error
+
 
 class BadInput(AdvisorError):
     """What the user can mend."""

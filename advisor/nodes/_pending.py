@@ -1,15 +1,29 @@
 """The trial that a hypothesis asks for: the same specification in every node and every resume."""
 
+from collections.abc import Sequence
+
 from advisor.context import Context, figure
 from advisor.state import State
 from knowledge.types import Hypothesis, TrialSpec, WorthChecking
+
+
+def asked_with(state: State) -> str:
+    """The trial that was the reference when the hypothesis under test was asked for."""
+    beside = state["ordinal"] in state.get("batch", [])
+    return state["asked_with"] if beside else state["reference"]
+
+
+def beside(state: State, ctx: Context) -> Sequence[TrialSpec]:
+    """The trials of all hypotheses that are measured together with the one under test."""
+    batch = state.get("batch") or [state["ordinal"]]
+    return [pending({**state, "ordinal": ordinal}, ctx)[1] for ordinal in batch]
 
 
 def pending(state: State, ctx: Context) -> tuple[Hypothesis, TrialSpec]:
     """The hypothesis under test and its trial."""
     ordinal = state["ordinal"]
     hypothesis = next(h for n, h in ctx.store.hypotheses(ctx.session) if n == ordinal)
-    bar = figure(ctx.store.trial(state["reference"]), hypothesis.metric)
+    bar = figure(ctx.store.trial(asked_with(state)), hypothesis.metric)
     worth = None
     if bar:
         least = 1 + ctx.pace.least_gain

@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 
 from advisor import approval
 from advisor.context import Context, Pace, failed_checks, figure, slos_met, worst_violation
-from advisor.nodes._pending import pending
+from advisor.nodes._pending import asked_with, pending
 from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
 from advisor.state import State
 from knowledge.measure import slower_than
@@ -36,11 +36,11 @@ async def decide(state: State, runtime: Runtime[Context]) -> State:
     assert result
     assert reference
     quality = state.get("quality")
-    verdict = judge(
+    verdict = _against_both(
         ctx,
         hypothesis,
         result,
-        reference,
+        (ctx.store.trial(asked_with(state)) or reference, reference),
         QualityVerdict.model_validate(quality) if quality else None,
     )
     verdict = _asked(ctx, hypothesis, verdict)
@@ -53,6 +53,28 @@ async def decide(state: State, runtime: Runtime[Context]) -> State:
             reason=verdict.reason,
         )
     return {"ordinal": state["ordinal"] + 1, **_next(state, ctx, hypothesis, result, verdict)}
+
+
+def _against_both(
+    ctx: Context,
+    hypothesis: Hypothesis,
+    result: TrialResult,
+    references: tuple[TrialResult, TrialResult],
+    quality: QualityVerdict | None,
+) -> Verdict:
+    """Against the reference it was asked for with, which its prediction is about; and what is
+    kept there also against the one that a neighbour of its batch has become since."""
+    then, now = references
+    verdict = judge(ctx, hypothesis, result, then, quality)
+    if now.trial_id == then.trial_id or verdict.decision is not Decision.KEPT:
+        return verdict
+    again = judge(ctx, hypothesis, result, now, quality)
+    if again.decision is Decision.KEPT:
+        return again.replace(prediction_hit=None)
+    return verdict.replace(
+        decision=again.decision,
+        reason=f"{verdict.reason}; но рядом измерено {now.trial_id}, и против него {again.reason}",
+    )
 
 
 def _asked(ctx: Context, hypothesis: Hypothesis, verdict: Verdict) -> Verdict:

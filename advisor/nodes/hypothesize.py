@@ -1,42 +1,68 @@
 """Choose what to try next, and write down what it is expected to do before it runs."""
 
+from collections.abc import Iterable
+
 from langgraph.runtime import Runtime
 
 from advisor.context import Context, figure
-from advisor.policy import ask, remaining_s, view_of
+from advisor.policy import ask, ask_beside, remaining_s, view_of
 from advisor.policy.advice import consult
 from advisor.state import State
 from knowledge.statistics import detectable_speedup, ratio_of_estimates
 from knowledge.types import Hypothesis
+
+_MOST = 8
+"""At the same time, unless asked for more: those chosen together learn nothing of each other."""
 
 
 async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
     """The next hypothesis, or the reason why there is none. Asked once per trial number."""
     ctx = runtime.context
     ordinal = state["ordinal"]
-    if any(number == ordinal for number, _ in ctx.store.hypotheses(ctx.session)):
-        return {"stop": ""}
+    if waiting := [number for number, _ in ctx.store.hypotheses(ctx.session) if number >= ordinal]:
+        # Those of a batch keep its reference; after a kill the batch is what was written down.
+        known = ordinal in state.get("batch", [])
+        return {"stop": ""} if known else _together(state, waiting)
     if state.get("stop"):
         return {}
     spent = _spent(state, ctx)
     if ctx.adviser and not spent:
         await consult(ctx, view_of(ctx, state))
     chosen, stop = ask(ctx, state, exhausted=spent)
-    if chosen:
-        chosen = chosen.replace(detectable_speedup=_detectable(ctx, state, chosen))
-        ctx.store.put_hypothesis(ctx.session, ordinal, chosen)
-        ctx.emit(
-            "hypothesis",
-            ordinal=ordinal,
-            title=chosen.title,
-            technique=chosen.technique,
-            policy=chosen.policy,
-            predicted=[chosen.predicted_speedup.low, chosen.predicted_speedup.high],
-            detectable=chosen.detectable_speedup,
-        )
-    else:
+    if chosen is None:
         ctx.emit("search_ended", reason=stop)
-    return {"stop": stop}
+        return {"stop": stop}
+    beside = ask_beside(ctx, state, chosen, most) if (most := _room(state, ctx, chosen)) else []
+    for number, one in enumerate((chosen, *beside), ordinal):
+        _write(state, ctx, number, one)
+    return _together(state, range(ordinal, ordinal + 1 + len(beside)))
+
+
+def _together(state: State, ordinals: Iterable[int]) -> State:
+    return {"stop": "", "batch": list(ordinals), "asked_with": state["reference"]}
+
+
+def _room(state: State, ctx: Context, chosen: Hypothesis) -> int:
+    """How many more can be measured at the same time."""
+    spec = ctx.spec(state["ordinal"], "hypothesis", chosen.candidate)
+    most = ctx.parallel or min(_MOST, ctx.executor.room(spec, ctx.world.hardware))
+    if (trials := ctx.task.budget.trials) is not None:
+        most = min(most, trials - len(ctx.store.hypotheses(ctx.session)))
+    return most - 1
+
+
+def _write(state: State, ctx: Context, ordinal: int, chosen: Hypothesis) -> None:
+    chosen = chosen.replace(detectable_speedup=_detectable(ctx, state, chosen))
+    ctx.store.put_hypothesis(ctx.session, ordinal, chosen)
+    ctx.emit(
+        "hypothesis",
+        ordinal=ordinal,
+        title=chosen.title,
+        technique=chosen.technique,
+        policy=chosen.policy,
+        predicted=[chosen.predicted_speedup.low, chosen.predicted_speedup.high],
+        detectable=chosen.detectable_speedup,
+    )
 
 
 def _detectable(ctx: Context, state: State, chosen: Hypothesis) -> float | None:

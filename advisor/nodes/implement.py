@@ -27,11 +27,11 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
     try:
         if said is False:
             raise Declined("дорогой замер не одобрен")
-        await set_up(spec, ctx.world)
+        await ctx.executor.call(set_up, spec, world=ctx.world)
         started = datetime.now(UTC)
-        await prepare(spec, ctx.world)
+        await ctx.executor.call(prepare, spec, world=ctx.world)
         engine = spec.candidate.config.engine
-        ctx.catalogs[engine] = await catalog_of(engine, ctx.world)
+        ctx.catalogs[engine] = await ctx.executor.call(catalog_of, engine, world=ctx.world)
     except AdvisorError as error:
         failed = TrialResult(
             spec=spec,

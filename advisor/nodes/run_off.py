@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from advisor.context import Context, figure, slos_met
+from advisor.context import Context, figure, slos_met, wall_s
 from advisor.policy import in_turns, is_quick_start, remaining_s
 from advisor.policy.handin import Measured, choice, pair_to_repeat
 from advisor.state import State
@@ -34,7 +34,7 @@ async def run_off(state: State, runtime: Runtime[Context]) -> State:
             break
         results = await _repeat(ctx, ordinal, pair)
         ordinal, rounds = ordinal + 2, rounds + 1
-        spent_s += _wall_s(results)
+        spent_s += wall_s(results)
         failed = {r.spec.candidate for r in results if r.failure}
         pool += [(result, ordinal) for result in results]
         # What does not start twice is not handed in.
@@ -62,11 +62,6 @@ async def _repeat(
     if in_turns(ctx):
         return await ctx.measure(*specs)
     return tuple([(await ctx.measure(spec))[0] for spec in specs])
-
-
-def _wall_s(results: Sequence[TrialResult]) -> float:
-    begun, ended = min(r.started_at for r in results), max(r.finished_at for r in results)
-    return (ended - begun).total_seconds()
 
 
 def _eligible(ctx: Context, state: State) -> list[TrialResult]:

@@ -2,9 +2,11 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from advisor import approval
 from advisor.calibration import calibrate
 from advisor.context import Context, figure
 from advisor.pace import production_of
@@ -50,6 +52,32 @@ def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis 
     if in_turns(ctx):  # the cold test itself measures the combination, and in turns
         return None, reason
     return (chosen, "") if (chosen := finalist(ctx, state)) else (None, reason)
+
+
+def ask_beside(ctx: Context, state: State, first: Hypothesis, most: int) -> list[Hypothesis]:
+    """Up to `most` more to be measured at the same time as `first`: each is asked for with those
+    before it pending. None beside what must be compared, made or approved before the others."""
+    found = [first]
+    if not _alone(ctx, first):
+        policy, view = load(ctx.task.policy), view_of(ctx, state)
+        while len(found) <= most:
+            known = replace(view, pending=tuple(one.candidate for one in found))
+            more = next((one for one in policy.ask(known) if not _alone(ctx, one)), None)
+            if more is None:
+                break
+            found.append(more)
+    return found[1:]
+
+
+def _alone(ctx: Context, hypothesis: Hypothesis) -> bool:
+    change = hypothesis.change
+    return (
+        change.engine is not None
+        or change.artifact is not None
+        or hypothesis.policy == FINALIST
+        or is_quick_start(hypothesis)
+        or approval.expensive(ctx, hypothesis, "") is not None
+    )
 
 
 def in_turns(ctx: Context) -> bool:

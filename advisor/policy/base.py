@@ -70,6 +70,8 @@ class View:
     launch_cv: float = 0.015
     fixed: Change = field(default_factory=Change)
     """What every candidate has to have, e.g. the quick start while screening."""
+    pending: Sequence[Candidate] = ()
+    """Asked for and not measured yet."""
     past: Sequence[Seen] = ()
     """From sessions on similar tasks."""
     advice: Sequence[Advice] = ()
@@ -95,8 +97,8 @@ class View:
 
     @cached_property
     def tried(self) -> frozenset[Candidate]:
-        """Measured or crashed."""
-        return frozenset(trial.spec.candidate for trial in self.trials)
+        """Measured, crashed, or about to be."""
+        return frozenset((*self.pending, *(trial.spec.candidate for trial in self.trials)))
 
     def is_new(self, candidate: Candidate) -> bool:
         """Never tried, not ruled out, and the user's own flags as given."""

@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,7 @@ class Model:
     trials: Sequence[TrialResult]
     """Measured here, in the order of the surrogate's last points."""
     past: int
+    lies: int
     best: float
     """Highest posterior mean among the feasible."""
     base: float
@@ -160,7 +161,12 @@ class GpPolicy:
 def model_of(
     view: View, offered: Sequence[Offer], axes: Mapping[str, Sequence[FlagValue | None]]
 ) -> Model | None:
-    """None before the default is measured."""
+    """None before the default is measured.
+
+    What is pending counts as measured at the mean of all, so that the next proposal lies elsewhere
+    (constant liar: Ginsbourger, Le Riche, Carraro, "Kriging is well-suited to parallelize
+    optimization", 2010).
+    """
     own = [(t, found) for t in view.trials if (found := figure(t, view.metric))]
     default = next((f for t, f in own if t.spec.candidate == view.task.default), None)
     default = default or (own[0][1] if own else None)
@@ -177,7 +183,9 @@ def model_of(
         )
         for trial, found in own
     ]
-    points = [*past, *here]
+    lie = fmean(point.value for point in here)
+    lies = [Point(settings_of(one), lie, view.launch_cv) for one in view.pending]
+    points = [*past, *lies, *here]
     whole: list[Row] = [point.settings for point in points]
     whole += [{key: value} for key, values in axes.items() for value in values]
     coding = coding_of(whole, [offer.prior() for offer in offered])
@@ -186,9 +194,8 @@ def model_of(
     trials = [trial for trial, _ in own]
     fine = [m for m, t in zip(mean[1:], trials, strict=True) if feasible(view, t)]
     least = min(mean[1:]) if len(mean) > 1 else 0.0
-    return Model(
-        surrogate, coding, trials, len(past), max([*fine, least], default=0.0), float(mean[0])
-    )
+    best = max([*fine, least], default=0.0)
+    return Model(surrogate, coding, trials, len(past), len(lies), best, float(mean[0]))
 
 
 def feasible(view: View, trial: TrialResult) -> bool:
@@ -215,6 +222,7 @@ def chances(view: View, model: Model, asked: Coded) -> Array:
             continue
         sign = -1 if slo.metric.higher_is_better else 1
         over = np.array([sign * math.log(one.value / slo.limit) for one in seen if one])
+        over = np.concatenate([np.full(model.lies, over.mean()), over])
         mean, sd = model.surrogate.other(over, asked)
         normal = NormalDist()
         chance *= [normal.cdf(-m / max(s, 0.02)) for m, s in zip(mean, sd, strict=True)]

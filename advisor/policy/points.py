@@ -33,9 +33,8 @@ def told(view: View, trial: TrialResult, knobs: list[Knob]) -> Told | None:
     candidate = trial.spec.candidate
     if candidate.config.engine != view.base.config.engine:
         return None
-    settings = settings_of(candidate)
-    values = {knob.flag: settings.get(knob.flag) for knob in knobs}
-    if any(values[knob.flag] not in knob.choices for knob in knobs):
+    values = _values(candidate, knobs)
+    if values is None:
         return None
     seen = figure(trial, view.metric)
     violations = tuple(
@@ -48,6 +47,19 @@ def told(view: View, trial: TrialResult, knobs: list[Knob]) -> Told | None:
         violations=violations or (0.0,),
         seconds=trial.seconds,
     )
+
+
+def pending_at(view: View, knobs: list[Knob]) -> list[dict[str, FlagValue | None]]:
+    """Candidates that are about to be measured, as far as they lie in the space of the knobs."""
+    engine = view.base.config.engine
+    inside = [_values(one, knobs) for one in view.pending if one.config.engine == engine]
+    return [values for values in inside if values is not None]
+
+
+def _values(candidate: Candidate, knobs: list[Knob]) -> dict[str, FlagValue | None] | None:
+    settings = settings_of(candidate)
+    values = {knob.flag: settings.get(knob.flag) for knob in knobs}
+    return values if all(values[knob.flag] in knob.choices for knob in knobs) else None
 
 
 def candidate_at(view: View, values: Mapping[str, FlagValue | None]) -> Candidate:

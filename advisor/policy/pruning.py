@@ -7,7 +7,7 @@ from itertools import combinations
 from advisor.policy.space import Settings, settings_of
 from knowledge.types import Cause, FlagValue, TrialResult, Verdict
 
-_SAYS_NOTHING = (Cause.DECLINED, Cause.SETUP)
+_SAYS_NOTHING = (Cause.DECLINED, Cause.SETUP, Cause.LOST)
 _PRIOR_FAILURES = 0.5
 _PRIOR_TRIALS = 10.0
 _GUILT = 0.95

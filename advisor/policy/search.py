@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from advisor.policy.base import View
-from advisor.policy.points import Told, candidate_at, hypothesis_at, knobs_of, told
+from advisor.policy.points import (
+    Told,
+    candidate_at,
+    hypothesis_at,
+    knobs_of,
+    pending_at,
+    told,
+)
 from advisor.policy.space import Knob
 from knowledge.types import FlagValue, Hypothesis
 
@@ -39,6 +46,7 @@ def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | No
         warnings.simplefilter("ignore")
         sampler = optuna.samplers.TPESampler(
             seed=view.seed + len(view.trials),
+            constant_liar=bool(view.pending),
             constraints_func=lambda trial: trial.user_attrs.get("violations", [0.0]),
         )
         better = optuna.study.StudyDirection
@@ -52,6 +60,12 @@ def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | No
                     distributions=space,
                     value=value,
                     user_attrs={"violations": violations},
+                )
+            )
+        for params in pending_at(view, knobs):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=params, distributions=space, state=optuna.trial.TrialState.RUNNING
                 )
             )
         for _ in range(_TRIES):

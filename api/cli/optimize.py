@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from api.client import Client
     from api.tasks import Request
+    from tools.executors.base import Executor
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +47,10 @@ def optimize(  # noqa: PLR0913 - the options of the command
     policy: str = typer.Option(
         "portfolio", help="portfolio, knowledge, search, gp, llm, random, grid, smac."
     ),
+    executor: str = typer.Option("local", help="Где мерить: local или ray (кластер Ray)."),
+    parallel: int | None = typer.Option(
+        None, help="Сколько гипотез мерить сразу на ray; без него — сколько влезет, до 8."
+    ),
     seed: int = typer.Option(0, help="Зерно случайных чисел."),
     naive: bool | None = typer.Option(None, help="Мерить ли наивный transformers (по бюджету)."),
     dummy_weights: bool = typer.Option(
@@ -61,44 +68,79 @@ def optimize(  # noqa: PLR0913 - the options of the command
         slo=slo, quality_floor=quality_floor, tasks=tasks, budget=budget, trials=trials,
         policy=policy, seed=seed, dummy_weights=dummy_weights,
     )  # fmt: skip
-    return interruptible(_optimize(request, naive, out, json_file))
+    return interruptible(_optimize(request, Ways(naive, executor, parallel), out, json_file))
 
 
-async def _optimize(
-    request: "Request", naive: bool | None, out: Path, json_file: str | None
-) -> int:
-    from advisor.runner import Options, require_budget, require_room, start
+@dataclass(frozen=True)
+class Ways:
+    """How the session goes about it."""
+
+    naive: bool | None
+    executor: str
+    parallel: int | None
+
+
+async def _optimize(request: "Request", ways: "Ways", out: Path, json_file: str | None) -> int:
+    from advisor.runner import Options, require_budget, require_room_there, start
     from api.advice import adviser_of
     from api.cli.watch import Watcher, finish
     from api.client import Client
     from api.tasks import NAIVE_FROM_S, task_of
     from tools.store import Store
+    from tools.trial import World
 
     home = Settings().folders()
     if here := Client.local(home):
         async with here as client:
-            return await _through_the_service(client, request, naive, out, json_file)
+            return await _through_the_service(client, request, ways, out, json_file)
     watcher = Watcher()
     with Store.open(home.store, "advisor optimize") as store:
-        task = await task_of(request, home, watcher.line)
-        run_naive = naive if naive is not None else task.budget.seconds >= NAIVE_FROM_S
-        require_budget(task, run_naive)
-        require_room(task)
-        with watcher:
-            record = await start(
-                task,
-                Options(run_naive, out, request.model),
-                store,
-                home,
-                watcher.event,
-                watcher.line,
-                adviser_of(Settings()),
-            )
+        async with connected(ways.executor, ways.parallel) as executor:
+            there = await executor.inspect(home, watcher.line) if executor.name != "local" else None
+            task = await task_of(request, home, watcher.line, there)
+            naive = ways.naive
+            run_naive = naive if naive is not None else task.budget.seconds >= NAIVE_FROM_S
+            require_budget(task, run_naive)
+            world = World(home, task.hardware, home.sessions, watcher.line)
+            await executor.call(require_room_there, task, world=world)
+            with watcher:
+                record = await start(
+                    task,
+                    Options(
+                        run_naive, out, request.model,
+                        executor=executor.name, parallel=ways.parallel,
+                    ),
+                    store,
+                    home,
+                    watcher.event,
+                    watcher.line,
+                    adviser_of(Settings()),
+                    executor=executor,
+                )  # fmt: skip
         return finish(record, json_file, out)
 
 
+@asynccontextmanager
+async def connected(name: str, parallel: int | None = None) -> "AsyncIterator[Executor]":
+    """The executor of that name for as long as a session runs. Raises BadInput."""
+    from knowledge.errors import BadInput
+    from tools.executors import LOCAL, connect
+
+    if parallel is not None and (parallel < 1 or name == LOCAL):
+        raise BadInput(
+            f"--parallel {parallel} не подходит: "
+            + ("нужно число больше нуля" if parallel < 1 else "на одной машине замеры мешают"),
+            "Несколько гипотез сразу мерит --executor ray",
+        )
+    executor = connect(name, Settings().ray_address)
+    try:
+        yield executor
+    finally:
+        await executor.close()
+
+
 async def _through_the_service(
-    client: "Client", request: "Request", naive: bool | None, out: Path, json_file: str | None
+    client: "Client", request: "Request", ways: "Ways", out: Path, json_file: str | None
 ) -> int:
     """The same session in the service's queue; Ctrl-C leaves it running there."""
     from dataclasses import asdict
@@ -107,7 +149,12 @@ async def _through_the_service(
     from api.tasks import flags_of
     from knowledge.errors import BadInput
 
-    body = asdict(request) | {"naive": naive, "flags": flags_of(request.flag)}
+    if ways.executor != "local":
+        raise BadInput(
+            f"--executor {ways.executor}: работающий сервис мерит только на своей машине",
+            "Остановите advisor serve и повторите команду",
+        )
+    body = asdict(request) | {"naive": ways.naive, "flags": flags_of(request.flag)}
     del body["flag"]
     if body.pop("tasks"):
         raise BadInput(

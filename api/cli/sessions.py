@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from api.cli.optimize import interruptible
+from api.cli.optimize import connected, interruptible
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,11 +77,15 @@ async def _resume(session: str, json_file: str | None) -> int:
                 await client.post(f"/v1/sessions/{full}/resume")
             record = await follow(client, full, int(before["last_event"]))
         return finish(record, json_file, Path("reports"))
-    with Store.open(home.store, "advisor resume") as store, Watcher() as watcher:
+    with Store.open(home.store, "advisor resume") as store:
         full = store.session(session).session
-        record = await runner.resume(
-            full, store, home, watcher.event, adviser=adviser_of(Settings())
-        )
+        begun = runner.executor_of(store.record(full))
+        async with connected(begun) as executor:
+            with Watcher() as watcher:
+                record = await runner.resume(
+                    full, store, home, watcher.event,
+                    adviser=adviser_of(Settings()), executor=executor,
+                )  # fmt: skip
     return finish(record, json_file, Path("reports"))
 
 

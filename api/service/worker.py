@@ -51,7 +51,9 @@ async def _run(
         raise
     # The service publishes what is appended; there is nobody else to tell.
     adviser = adviser_of(Settings())
-    await runner.resume(session, store, home, lambda _event: None, control, adviser, saver)
+    await runner.resume(
+        session, store, home, lambda _event: None, control, adviser=adviser, saver=saver
+    )
 
 
 def _die_with_the_service() -> None:

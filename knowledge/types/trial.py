@@ -202,6 +202,8 @@ class Cause(StrEnum):
     NO_MEASUREMENT = "no-measurement"
     DECLINED = "declined"
     """A person did not approve of it."""
+    LOST = "lost"
+    """The machine under it was lost: this says nothing of the candidate."""
 
 
 class Failure(Frozen):

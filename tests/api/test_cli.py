@@ -15,7 +15,8 @@ from tools.process import leftovers
 def run(home: Path, *args: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "api.cli.main", *args],
-        env={**os.environ, "ADVISOR_HOME": str(home)},
+        # Nobody answers there, should ray be installed.
+        env={**os.environ, "ADVISOR_HOME": str(home), "RAY_ADDRESS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
         check=False,
@@ -52,6 +53,9 @@ def test_help_loads_nothing_heavy() -> None:
         (("optimize", "MODEL", "--engine", "sim", "--budget", "1s"), "budget"),
         (("optimize", "MODEL", "--budget", "soon"), "soon"),
         (("optimize", "MODEL", "--policy", "magic"), "portfolio"),
+        (("optimize", "MODEL", "--executor", "rya"), "ray"),
+        (("optimize", "MODEL", "--executor", "ray"), "--executor ray: "),
+        (("optimize", "MODEL", "--parallel", "2"), "--executor ray"),
         (("optimize", "MODEL", "--concurrency", "4", "--rate", "2"), "--rate"),
         (("optimize", "MODEL", "--input-tokens", "99999"), "контекст"),
         (("optimize", "MODEL", "--max-moon-phase", "3"), "--max-moon-phase"),

@@ -1,8 +1,10 @@
 """What stands under deploy/ fits the service and passes the schemas of its own tools."""
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,49 @@ def test_compose_files_fit_the_compose_specification(name: str) -> None:
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda m: str(m["kind"]))
 def test_manifests_fit_kubernetes_schemas(manifest: dict[str, Any]) -> None:
     kubernetes_validate.validate(manifest, "1.33", strict=True)
+
+
+RAY = list(yaml.safe_load_all((DEPLOY / "kubernetes/ray.yaml").read_text()))
+
+
+def test_the_ray_job_is_one_for_kuberay_and_its_pods_fit_kubernetes_schemas() -> None:
+    claim, job = RAY
+    kubernetes_validate.validate(claim, "1.33", strict=True)
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for group in groups:
+        template = group["template"]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, **template}
+        kubernetes_validate.validate(pod, "1.33", strict=True)
+        (container,) = template["spec"]["containers"]
+        assert {"name": "ADVISOR_HOME", "value": "/data"} in container["env"]
+        assert claim["metadata"]["name"] in str(template["spec"]["volumes"])
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_the_ray_job_runs_what_the_command_line_has_with_the_pinned_ray() -> None:
+    spec = RAY[1]["spec"]
+    words = spec["entrypoint"].split()
+    assert words[:2] == ["advisor", "optimize"]
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli.main", "optimize", "--help"],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert all(word in done.stdout for word in words if word.startswith("--"))
+    extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["ray"] == [f"ray[default]=={spec['rayClusterSpec']['rayVersion']}"]
+
+
+def test_ray_workers_scale_on_gpus_that_may_be_taken_away() -> None:
+    cluster = RAY[1]["spec"]["rayClusterSpec"]
+    assert cluster["enableInTreeAutoscaling"] is True
+    (group,) = cluster["workerGroupSpecs"]
+    assert 1 <= group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+    pod = group["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert any("spot" in key for key in pod["nodeSelector"])
+    assert any("spot" in one["key"] for one in pod["tolerations"])
 
 
 def test_probes_ask_for_paths_that_the_service_has() -> None:

@@ -1,6 +1,7 @@
 """Flags of any engine: read from an argparse parser, checked against a catalog, written as argv."""
 
 import json
+import math
 import re
 from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Mapping
@@ -131,3 +132,9 @@ def as_arguments(flags: Mapping[str, FlagValue]) -> tuple[str, ...]:
         else:
             arguments += [f"--{name}", str(value)]
     return tuple(arguments)
+
+
+def product(config: EngineConfig, *names: str) -> int:
+    """Of those whole numbers that are set; 1 where none is."""
+    values = (config.flags.get(name) for name in names)
+    return math.prod(value for value in values if isinstance(value, int) and value > 0)

@@ -148,3 +148,11 @@ class Profilable(Protocol):
 
         Nothing is recorded, and nothing is slower, before the first start.
         """
+
+
+@runtime_checkable
+class Spreading(Protocol):
+    """An engine that can spread a model over several devices of a machine. Optional."""
+
+    def devices(self, config: EngineConfig) -> int:
+        """How many of them this configuration takes: tensor, pipeline and data parallel."""

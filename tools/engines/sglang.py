@@ -27,6 +27,8 @@ _VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_CUDA_ALLOC_CONF"),
     *("SGLANG_ENABLE_TORCH_INFERENCE_MODE", "SGLANG_TORCH_PROFILER_DIR"),
 )
+_SPLIT = ("tensor-parallel-size", "tp-size", "pipeline-parallel-size", "pp-size")
+_COPIES = ("data-parallel-size", "dp-size")
 _STATIC = 0.9
 """Share of the memory that weights and KV take where --mem-fraction-static does not say it."""
 _SETTINGS = re.compile(r"server_args=ServerArgs\((.*)\)\s*$", re.MULTILINE)
@@ -89,6 +91,11 @@ class SgLang:
         share = config.flags.get("mem-fraction-static", _STATIC)
         reserved = float(share) * hardware.device.memory_bytes
         return max(model.weights_bytes, int(reserved))
+
+    def devices(self, config: EngineConfig) -> int:
+        """With data-parallel attention its parts share the cards of the tensor parallelism."""
+        shared = bool(config.flags.get("enable-dp-attention"))
+        return _flags.product(config, *_SPLIT, *(() if shared else _COPIES))
 
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return process.diagnose(returncode, log_tail)

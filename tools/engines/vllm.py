@@ -40,6 +40,7 @@ _MORE_ENV = (
 )
 """Read by the libraries under vLLM."""
 _KV_SETTINGS = ("kv-cache-memory-bytes", "gpu-memory-utilization", "device-memory-utilization")
+_PARALLEL = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 _KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 _CPU_KV_GIB = 2
 _CPU_STARTUP = {"VLLM_USE_AOT_COMPILE": "0"}
@@ -145,6 +146,9 @@ class Vllm:
             share = float(utilization) if utilization is not None else _GPU_UTILIZATION
             return int(share * hardware.device.memory_bytes)
         return model.weights_bytes + kv + _CPU_OVERHEAD_BYTES
+
+    def devices(self, config: EngineConfig) -> int:
+        return _flags.product(config, *_PARALLEL)
 
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return _vllm_log.diagnose(returncode, log_tail)

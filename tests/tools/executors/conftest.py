@@ -1,0 +1,5 @@
+"""A Ray for the executors' tests, where it is installed."""
+
+from tests.ray_cluster import ray
+
+__all__ = ["ray"]

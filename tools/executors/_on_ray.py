@@ -1,0 +1,117 @@
+"""The side of a Ray worker: one step at a time, its lines as they come, then what came of it."""
+
+import asyncio
+import os
+import platform
+from collections import deque
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from knowledge.errors import AdvisorError, SetupFailed
+from knowledge.types import Hardware
+from tools import hardware as machine
+from tools._nvml import fingerprints
+from tools.executors.base import Step
+from tools.home import Home
+from tools.trial import World
+
+BEGUN, LINE, DONE, FAILED = "begun", "line", "done", "failed"
+Said = tuple[str, Any]
+
+
+async def look(home: Home) -> Hardware:
+    """The machine that the worker is on, with all its GPUs, not only those lent to this task."""
+    return await asyncio.to_thread(machine.inspect, home, {})
+
+
+def work(
+    step: Step[Any], args: tuple[Any, ...], home: Home, hardware: Hardware | None, logs: Path
+) -> Iterator[Said]:
+    """(BEGUN, node id), any number of (LINE, text), then (DONE, value) or (FAILED, AdvisorError).
+
+    The loop is driven from the worker's main thread, so that a cancellation reaches the step and
+    its servers are torn down. Without `hardware` the step is given no World.
+    """
+    import uvloop
+
+    yield BEGUN, import_module("ray").get_runtime_context().get_node_id()
+    lines: deque[str] = deque(_niceness())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop, news = runner.get_loop(), asyncio.Event()
+
+        def progress(line: str) -> None:
+            lines.append(line)
+            loop.call_soon_threadsafe(news.set)
+
+        given = args
+        if hardware is not None:
+            given = (*args, World(home=home, hardware=hardware, logs=logs, progress=progress))
+        running = runner.run(_begin(step, given, hardware))
+        try:
+            while lines or not running.done():
+                if not lines:
+                    runner.run(_news(running, news))
+                while lines:
+                    yield LINE, lines.popleft()
+        finally:
+            running.cancel()
+            runner.run(_ended(running))
+        try:
+            yield DONE, running.result()
+        except AdvisorError as error:
+            yield FAILED, error
+
+
+def _niceness() -> Iterator[str]:
+    """Ray starts its workers with a low priority, which servers would inherit: others on the node
+    would slow down what is measured."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        yield (
+            f"Ray понизил приоритет воркера (nice {os.nice(0)}), и вернуть его нельзя: "
+            "запускайте узлы с RAY_worker_niceness=0"
+        )
+
+
+async def _begin(
+    step: Step[Any], args: tuple[Any, ...], hardware: Hardware | None
+) -> "asyncio.Task[Any]":
+    async def whole() -> Any:
+        if hardware is not None:
+            _require_same_card(hardware)
+        return await step(*args)
+
+    return asyncio.create_task(whole())
+
+
+def _require_same_card(hardware: Hardware) -> None:
+    """What is measured on another card than the session's says nothing."""
+    cards = fingerprints() if hardware.device.kind == "cuda" else ()
+    if cards and not _alike(cards[0].name, hardware.device.name):
+        raise SetupFailed(
+            f"узел {platform.node()}: карта {cards[0].name}, а сессия идёт на "
+            f"{hardware.device.name}",
+            "Дайте кластеру узлы с одинаковыми картами",
+        )
+
+
+def _alike(driver: str, ours: str) -> bool:
+    """The driver's name and the catalogue's: "NVIDIA H100 80GB HBM3" and "H100 SXM 80GB"."""
+    from knowledge.devices import find_gpu
+
+    found = find_gpu(driver).found
+    return ours == (found.device.name if found else driver)
+
+
+async def _news(running: "asyncio.Task[Any]", news: asyncio.Event) -> None:
+    waiting = asyncio.create_task(news.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    news.clear()
+
+
+async def _ended(running: "asyncio.Task[Any]") -> None:
+    await asyncio.wait({running})

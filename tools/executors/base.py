@@ -1,0 +1,82 @@
+"""What an executor is. One file in this folder adds one; nothing else is edited."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from knowledge.types import Hardware, QualityResult, Slo, TrialSpec
+from tools import engines
+from tools.engines.base import Spreading
+from tools.home import Home
+from tools.trial import Measured, Until, World, run_trials
+
+T = TypeVar("T")
+Step = Callable[..., Awaitable[T]]
+"""A function of a module, whose last argument is the World it runs in."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs in one place: a trial, or several that are measured in turns.
+
+    All of it can be pickled, `until` too, which is asked where the trial runs.
+    """
+
+    specs: tuple[TrialSpec, ...]
+    slos: tuple[Slo, ...] = ()
+    reference: QualityResult | None = None
+    until: Until | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a job takes of one machine."""
+
+    cpus: float
+    gpus: int = 0
+
+
+class Executor(Protocol):
+    """Runs trials somewhere. It writes nothing down: the store has one writer, who asked."""
+
+    name: str
+
+    async def inspect(self, home: Home, progress: Callable[[str], None]) -> Hardware:
+        """The machine that trials will run on. Raises BadInput when there is none."""
+
+    def room(self, spec: TrialSpec, hardware: Hardware) -> int:
+        """How many trials like this one can run at the same time, each undisturbed; at least 1."""
+
+    async def call(self, step: Step[T], *args: Any, world: World) -> T:
+        """`step(*args, world)` where trials run. Raises what it raises."""
+
+    async def measure(self, job: Job, world: World) -> tuple[Measured, ...]:
+        """A result for each specification. A machine that was lost is a failure of the job's own
+        trials, never an exception."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+async def run_job(job: Job, world: World) -> tuple[Measured, ...]:
+    """The job, here."""
+    return await run_trials(job.specs, world, job.slos, job.until, reference=job.reference)
+
+
+def needs_of(specs: tuple[TrialSpec, ...], hardware: Hardware) -> Needs:
+    """What trials take that run beside each other.
+
+    An engine on a CPU uses all of its cores, so it gets the machine to itself. On GPUs a trial has
+    its share of the cores, for the server's host side and for the load.
+    """
+    loaded = [(engines.load(spec.candidate.config.engine), spec) for spec in specs]
+    if all(engine.capabilities(hardware).simulated for engine, _ in loaded):
+        return Needs(cpus=len(specs))
+    if hardware.device.kind != "cuda":
+        return Needs(cpus=hardware.cores)
+    gpus = sum(
+        engine.devices(spec.candidate.config) if isinstance(engine, Spreading) else 1
+        for engine, spec in loaded
+    )
+    share = hardware.cores / hardware.device_count
+    return Needs(cpus=max(1, min(hardware.cores, int(share * gpus))), gpus=gpus)
