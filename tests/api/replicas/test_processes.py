@@ -193,7 +193,7 @@ def test_a_replica_that_was_away_writes_nothing_more(start: Start, models: Path)
     assert before.items() <= other.trials(session).items()
     assert frozen.states() == other.states()
     again = frozen.submit(models / "tiny", seed=1)
-    assert frozen.client.post(f"/v1/sessions/{again}/cancel").status_code == 200
+    assert frozen.client.post(f"/v1/sessions/{again}/cancel").status_code == 202
 
 
 def test_what_one_is_told_the_other_does(start: Start, models: Path) -> None:
