@@ -8,9 +8,10 @@ node in the same version.
 import asyncio
 import contextlib
 import math
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,10 @@ def connect(address: str | None = None) -> OnRay:
     require_reachable(address)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address or "auto", log_to_driver=False, configure_logging=False, namespace="advisor"
-        )
+        with _quiet():
+            ray.init(
+                address or "auto", log_to_driver=False, configure_logging=False, namespace="advisor"
+            )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         why = f"кластер {address} недоступен: {_last_line(error)}"
         if address is None and isinstance(error, ConnectionError):
@@ -297,14 +299,34 @@ def connect(address: str | None = None) -> OnRay:
     return OnRay(ray, ours=True)
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What Ray's core has to say of a cluster that does not let us in goes past every logger, a
+    line a second; the error says it once."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 _HOW = (
-    "Запускайте на узле кластера с той же версией ray (ray start --head; RAY_ADDRESS=ХОСТ:6379) "
-    "или возьмите --executor local"
+    "Запускайте на узле кластера с той же версией ray (ray start --head; RAY_ADDRESS=ХОСТ:6379; "
+    "где нужен токен, RAY_AUTH_MODE=token) или возьмите --executor local"
 )
 
 
+_SETTINGS = b"\x04"
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""The preface of gRPC, which a head speaks: it is answered with settings (RFC 9113, 3.4)."""
+
+
 def require_reachable(address: str | None) -> None:
-    """Ray itself would try for a minute."""
+    """Ray itself would try for minutes."""
     if address is None or address in ("auto", "local"):
         return
     if "://" in address:
@@ -313,8 +335,12 @@ def require_reachable(address: str | None) -> None:
     if not host or not port.isdecimal():
         raise BadInput(f"--executor ray: адрес {address!r} не понять, нужен ХОСТ:ПОРТ", _HOW)
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S) as there:
+            there.sendall(_HTTP2)
+            answer = there.recv(9)
     except OSError as error:
         raise BadInput(
             f"--executor ray: кластер {address} не отвечает ({error.strerror or error})", _HOW
         ) from error
+    if answer[3:4] != _SETTINGS:
+        raise BadInput(f"--executor ray: по адресу {address} отвечает не Ray", _HOW)

@@ -89,6 +89,19 @@ async def test_what_a_node_can_not_do_is_said_in_one_line(executor: Any, world: 
         await executor.call(steps.missing, world=world)
 
 
+async def test_a_port_where_something_else_answers(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(BadInput, match="не Ray"):
+            await asyncio.to_thread(require_reachable, f"127.0.0.1:{port}")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001", "nowhere"])
 def test_an_address_that_leads_nowhere(address: str) -> None:
     with pytest.raises(BadInput) as caught:
