@@ -40,6 +40,7 @@ on_ray.run_job = _ray_trial.take_time
 def cluster(workers: int) -> Iterator[None]:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's own spelling
     ray.init(
+        "local",
         num_cpus=workers,
         object_store_memory=250 * 2**20,
         include_dashboard=False,

@@ -19,6 +19,7 @@ def ray() -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found.init(
+            "local",  # never a cluster that happens to be there
             num_cpus=2,
             num_gpus=4,
             object_store_memory=200 * 2**20,

@@ -281,22 +281,32 @@ def connect(address: str | None = None) -> OnRay:
         raise BadInput("--executor ray: пакет ray не установлен", f"Поставьте: {_EXTRA}") from error
     if ray.is_initialized():
         return OnRay(ray, ours=False)
+    address = address or _of_this_machine()
     require_reachable(address)
     before = signal.getsignal(signal.SIGTERM)
     try:
         with _quiet():
-            ray.init(
-                address or "auto", log_to_driver=False, configure_logging=False, namespace="advisor"
-            )
+            ray.init(address, log_to_driver=False, configure_logging=False, namespace="advisor")
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        why = f"кластер {address} недоступен: {_last_line(error)}"
-        if address is None and isinstance(error, ConnectionError):
-            why = "на этой машине нет узла Ray, и RAY_ADDRESS не задан"
-        raise BadInput(f"--executor ray: {why}", _HOW) from error
+        raise BadInput(
+            f"--executor ray: кластер {address} недоступен: {_last_line(error)}", _HOW
+        ) from error
     finally:
         with contextlib.suppress(ValueError):  # outside of the main thread Ray sets no handler
             signal.signal(signal.SIGTERM, before)
     return OnRay(ray, ours=True)
+
+
+def _of_this_machine() -> str:
+    """The head of the cluster that this machine is a node of, by the note that Ray keeps of it,
+    which may have outlived it."""
+    services = import_module("ray._private.services")
+    try:
+        return str(services.get_ray_address_from_environment("auto", None))
+    except ConnectionError as error:
+        raise BadInput(
+            "--executor ray: на этой машине нет узла Ray, и RAY_ADDRESS не задан", _HOW
+        ) from error
 
 
 @contextlib.contextmanager
@@ -325,10 +335,8 @@ _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\
 """The preface of gRPC, which a head speaks: it is answered with settings (RFC 9113, 3.4)."""
 
 
-def require_reachable(address: str | None) -> None:
+def require_reachable(address: str) -> None:
     """Ray itself would try for minutes."""
-    if address is None or address in ("auto", "local"):
-        return
     if "://" in address:
         raise BadInput(f"--executor ray: адрес {address} не подходит, нужен ХОСТ:ПОРТ", _HOW)
     host, _, port = address.rpartition(":")
