@@ -5,14 +5,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from datetime import date
 
 from advisor.consultation import Message, Services, SessionRequest, SessionView, consult
 from knowledge.prediction import speed
 
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _WARM = (("user", "Влезет ли Llama 8B в H100?"),)
 
 
@@ -26,8 +28,9 @@ class Aside:
     def _made(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(self._count, context, initializer=_go_with_the_service)
-        for _ in range(self._count):
-            pool.submit(_warm_up)
+        with _one_thread_each():
+            for _ in range(self._count):
+                pool.submit(_warm_up)  # the first starts all the processes
         return pool
 
     async def texts(self, messages: Sequence[Message], today: date) -> list[str] | None:
@@ -48,6 +51,24 @@ class Aside:
         pool, self._pool = self._pool, None
         if pool:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started within do their algebra in one thread.
+
+    Matrices of 256 rows gain nothing from two, and a second one takes the core of the service:
+    145 answers a second against 108 on two cores (bench.service, 2026-11-25).
+    """
+    before = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = before
 
 
 class _NoSessions:

@@ -5,6 +5,8 @@ import os
 import signal
 from datetime import date
 
+import psutil
+
 from advisor.consultation import Message
 from api.chat.aside import Aside
 
@@ -46,3 +48,17 @@ async def test_a_question_about_sessions_goes_back_to_the_service() -> None:
         assert await aside.texts(question("покажи мои последние сессии"), TODAY) is None
     finally:
         aside.close()
+
+
+async def test_its_algebra_takes_one_thread_and_the_service_is_left_as_it_was() -> None:
+    name = "OPENBLAS_NUM_THREADS"
+    before = os.environ.get(name)
+    aside = Aside(1)
+    try:
+        assert await aside.texts(question("Влезет ли 7B в L4?"), TODAY)
+        assert aside._pool
+        (pid,) = aside._pool._processes
+        assert psutil.Process(pid).environ()[name] == "1"
+    finally:
+        aside.close()
+    assert os.environ.get(name) == before
