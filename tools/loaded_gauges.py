@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from knowledge.errors import AdvisorError
 
@@ -14,36 +12,30 @@ _INTO_ROUND = 0.6
 
 
 class LoadedGauges:
-    """`async with` around every round; `over()` puts the peaks into counters read afterwards."""
+    """`async with beside(round_s)` around every round; `over()` puts the peaks into counters."""
 
-    def __init__(self, scrape: Callable[[], Awaitable[dict[str, float]]], round_s: float) -> None:
+    def __init__(self, scrape: Callable[[], Awaitable[dict[str, float]]]) -> None:
         self._scrape = scrape
-        self._round_s = round_s
         self._peaks: dict[str, float] = {}
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._look())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, AdvisorError):
-            await self._task
+    @contextlib.asynccontextmanager
+    async def beside(self, round_s: float) -> AsyncIterator[None]:
+        """Look once within a round of so many seconds; no sense in the answer costs nothing."""
+        look = asyncio.create_task(self._look(_INTO_ROUND * round_s))
+        try:
+            yield
+        finally:
+            look.cancel()
+            with contextlib.suppress(asyncio.CancelledError, AdvisorError):
+                await look
 
     def over(self, counters: dict[str, float]) -> dict[str, float]:
         """The counters, with each gauge at its highest."""
         peaks = {n: max(v, counters.get(n, 0.0)) for n, v in self._peaks.items()}
         return counters | peaks
 
-    async def _look(self) -> None:
-        await asyncio.sleep(_INTO_ROUND * self._round_s)
+    async def _look(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         seen = await self._scrape()
         for name in GAUGES:
             if name in seen:

@@ -206,7 +206,6 @@ class _Arm:
     lags_ms: list[float] = field(default_factory=list)
     server: ServerProcess | None = None
     sampler: Sampler | None = None
-    gauges: LoadedGauges | None = None
     base_url: str = ""
     target: Target = field(default_factory=lambda: Target(base_url="", model=""))
     launch: Launch | None = None
@@ -225,6 +224,7 @@ class _Arm:
 
     def __post_init__(self) -> None:
         self.engine = engines.load(self.spec.candidate.config.engine)
+        self.gauges = LoadedGauges(lambda: self.engine.scrape(self.base_url))
         self.round_s = self.spec.load.round_s
         self.log = self.world.logs / f"{self.spec.trial_id}.log"
         self.tokenizer = _tokenizer(Path(self.spec.model.path))
@@ -334,10 +334,7 @@ class _Arm:
 
     async def measure(self, index: int) -> None:
         assert self.sampler
-        self.gauges = self.gauges or LoadedGauges(
-            lambda: self.engine.scrape(self.base_url), self.round_s
-        )
-        async with self.sampler, self.gauges:
+        async with self.sampler, self.gauges.beside(self.round_s):
             outcome = await self._round(index, self.round_s)
         self.samples += outcome.samples
         self.recounts += outcome.recounts
@@ -389,7 +386,6 @@ class _Arm:
                 Cause.NO_MEASUREMENT, f"за {waited_s:.0f} с ни один запрос не завершился успешно"
             )
         assert self.sampler
-        assert self.gauges
         seen = self.sampler.result()
         self.telemetry = seen.replace(
             engine=self.gauges.over(await self.engine.scrape(self.base_url)),

@@ -11,9 +11,9 @@ async def test_the_peak_of_all_rounds_stands_over_what_is_left_after_them() -> N
     async def scrape() -> dict[str, float]:
         return next(readings)
 
-    gauges = LoadedGauges(scrape, round_s=0.01)
+    gauges = LoadedGauges(scrape)
     for _ in range(2):
-        async with gauges:
+        async with gauges.beside(0.01):
             await asyncio.sleep(0.05)
     seen = gauges.over({"kv_cache_usage_perc": 0.0, "generation_tokens": 90.0})
     assert seen == {"kv_cache_usage_perc": 0.2, "generation_tokens": 90.0, "requests_waiting": 3.0}
@@ -23,8 +23,9 @@ async def test_a_round_shorter_than_expected_and_a_broken_answer_cost_nothing() 
     async def scrape() -> dict[str, float]:
         raise BadInput("что-то не то", "никак")
 
-    async with (gauges := LoadedGauges(scrape, round_s=60.0)):
+    gauges, broken = LoadedGauges(scrape), LoadedGauges(scrape)
+    async with gauges.beside(60.0):
         pass
-    async with (broken := LoadedGauges(scrape, round_s=0.0)):
+    async with broken.beside(0.0):
         await asyncio.sleep(0.05)
     assert gauges.over({}) == broken.over({}) == {}

@@ -13,6 +13,7 @@ import ssl
 import struct
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,7 +39,7 @@ class Stamps:
         return self.kernel / max(1, self.kernel + self.user)
 
 
-class Connection:
+class Connection(ABC):
     """One exchange at a time, whatever the transport."""
 
     def __init__(self, stamps: Stamps) -> None:
@@ -51,15 +52,15 @@ class Connection:
         self.exchanges = 0
 
     @property
-    def is_open(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_open(self) -> bool: ...
 
+    @abstractmethod
     def close(self) -> None:
         """Drop the connection at once; a response under way is not reported as lost."""
-        raise NotImplementedError
 
-    def _write(self, request: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, request: bytes) -> None: ...
 
     @property
     def reusable(self) -> bool:
