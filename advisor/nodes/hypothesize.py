@@ -13,6 +13,8 @@ from knowledge.types import Hypothesis
 
 _MOST = 8
 """At the same time, unless asked for more: those chosen together learn nothing of each other."""
+_LENT = 0.5
+"""Of the default's trial: a hypothesis is neither traced nor asked for the reference's answers."""
 
 
 async def hypothesize(state: State, runtime: Runtime[Context]) -> State:
@@ -76,12 +78,19 @@ def _detectable(ctx: Context, state: State, chosen: Hypothesis) -> float | None:
     return detectable_speedup(again, least_gain=ctx.pace.least_gain)
 
 
+def _lent_s(ctx: Context) -> float:
+    """How far the first hypothesis may overdraw the budget, which a session ends within one trial
+    of: a default so slow that its cold test would leave room for none is what needs one most."""
+    trials = ctx.store.trials(ctx.session)
+    return _LENT * next((t.seconds for t in trials if t.spec.purpose == "baseline"), 0.0)
+
+
 def _spent(state: State, ctx: Context) -> str:
     budget = ctx.task.budget
     tried = len(ctx.store.hypotheses(ctx.session))
     if budget.trials is not None and tried >= budget.trials:
         return f"исчерпан бюджет испытаний: {tried} из {budget.trials}"
-    if (left := remaining_s(state, ctx)) <= 0:
+    if (left := remaining_s(state, ctx)) <= -(0.0 if tried else _lent_s(ctx)):
         used = state["spent_s"]
         return (
             f"бюджет времени: истрачено {used:.0f} из {budget.seconds:.0f} с, "

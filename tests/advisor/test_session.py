@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from advisor import pace, policy, runner
+from advisor.nodes import hypothesize
 from advisor.policy.base import View
 from advisor.report.summary import summary
 from knowledge.errors import BadInput, NoRoom, NothingMeasured
@@ -45,6 +46,18 @@ async def test_from_profile_to_report(
     assert "симулятор" in report.read_text()
     assert [e.seq for e in seen] == sorted(e.seq for e in seen)
     assert leftovers() == []
+
+
+@pytest.mark.parametrize(("short_s", "tried"), [(0.2, 1), (1e6, 0)])
+async def test_a_slow_default_leaves_room_for_the_first_hypothesis_but_not_for_any_price(
+    short_s: float, tried: int, tiny_model: Path, store: Store, home: Home, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(hypothesize, "remaining_s", lambda state, ctx: -short_s)
+    options = runner.Options(naive=False, reports=tmp_path)
+    record = await runner.start(task(tiny_model), options, store, home, lambda _: None)
+    assert record.row.status is Status.DONE
+    assert len(record.hypotheses) == tried
 
 
 async def test_every_figure_comes_from_requests_in_the_store(
