@@ -8,7 +8,8 @@ comes, a line per step goes to DIR/steps.jsonl, and the store with its reports i
 DIR/data.tar.gz after each step. On a host of two cards two runs, each with its CUDA_VISIBLE_DEVICES
 and ADVISOR_HOME, use both. Steps asked for by name alone: `points:SHAPE` (another shape, to predict
 it), `links` (NCCL between the cards, NVLink on and off), `split:tp`, `split:pp`, `split:dp` (the
-shape over two cards), `split:tp-no-p2p`.
+shape over two cards), `split:tp-no-p2p`, `try:NAME` (one technique on top of FP8 weights under
+1,024/256 tokens; `try:none` is what it compares with).
 """
 
 import argparse
@@ -38,6 +39,22 @@ _SPLITS: dict[str, dict[str, Any]] = {
     "pp": {"pipeline-parallel-size": 2},
     "dp": {"data-parallel-size": 2},
 }
+_TRIED: dict[str, dict[str, Any]] = {
+    "none": {},
+    "kv-fp8": {"kv-cache-dtype": "fp8"},
+    "flashinfer": {"attention-backend": "FLASHINFER"},
+    "triton-attention": {"attention-backend": "TRITON_ATTN"},
+    "async-scheduling-off": {"async-scheduling": False},
+    "prefix-caching-off": {"enable-prefix-caching": False},
+    "steps-16384": {"max-num-batched-tokens": 16384},
+    "steps-2048": {"max-num-batched-tokens": 2048},
+    "throughput-mode": {"performance-mode": "throughput"},
+    "kv-offload": {"kv-offloading-size": 16},
+    "stream-interval": {"stream-interval": 4},
+    "compiled": {"compilation-config": None},
+    "piecewise": {"compilation-config": '{"cudagraph_mode": "PIECEWISE"}'},
+}
+"""On top of FP8 weights and the quick start; None takes a flag away."""
 SESSION = "session"
 
 
@@ -104,6 +121,11 @@ def on_request(chosen: argparse.Namespace, name: str) -> Step:
         environment = ("NCCL_P2P_DISABLE=1",) if what.endswith("-no-p2p") else ()
         command = (*points, chosen.shape, *common, "--flags", flags)
         return Step(name, ("env", *environment, *command), 90, 240)
+    if kind == "try" and what in _TRIED:
+        flags = _QUICK | {"quantization": "fp8"} | _TRIED[what]
+        set_flags = json.dumps({name: one for name, one in flags.items() if one is not None})
+        load = ("--streams", "1,64,64", "--input-tokens", "1024", "--output-tokens", "256")
+        return Step(name, (*points, chosen.shape, *common, *load, "--flags", set_flags), 80, 240)
     if kind == "links":
         links = (chosen.engine_python, "-P", str(_HERE / "gpu_links.py"))
         return Step(name, (*links, "--json", file), 20, 120)

@@ -1,8 +1,8 @@
 """Points for calibration, and what our own telemetry costs: one start, many loads.
 
 `python -m bench.gpu_points MODEL [--dummy-weights] [--flags JSON] [--streams 1,16,64,256]
-[--json FILE]`. The telemetry is judged by rounds with and without it in turns, and by the time that
-one sample takes.
+[--input-tokens 256] [--output-tokens 128] [--json FILE]`. The telemetry is judged by rounds with
+and without it in turns, and by the time that one sample takes.
 """
 
 import argparse
@@ -29,13 +29,15 @@ _OVERHEAD_STREAMS = 64
 _SAMPLES = 200
 
 
-async def points(server: Served, streams: list[int], seconds: float) -> list[dict[str, Any]]:
+async def points(
+    server: Served, streams: list[int], seconds: float, inputs: int, outputs: int
+) -> list[dict[str, Any]]:
     """Throughput, TTFT and TPOT by the number of streams."""
     found = []
     for count in streams:
-        samples = await server.round(closed("grid", count, _INPUT, _OUTPUT), seconds)
+        samples = await server.round(closed("grid", count, inputs, outputs), seconds)
         seen = {m.value: e.model_dump() for m, e in figures(samples, seconds).items()}
-        shape = {"streams": count, "input_tokens": _INPUT, "output_tokens": _OUTPUT}
+        shape = {"streams": count, "input_tokens": inputs, "output_tokens": outputs}
         found.append({**shape, "requests": len(samples), "metrics": seen})
         print(count, round(seen[Metric.OUTPUT_TOKENS_PER_S.value]["value"], 1), "ток/с", flush=True)
     return found
@@ -84,7 +86,8 @@ async def run(chosen: argparse.Namespace) -> dict[str, Any]:
         found |= {"ready_s": server.ready_s, "engine_version": server.version}
         await server.round(closed("warm-up", 8, _INPUT, 16), 1.0)
         streams = [int(one) for one in chosen.streams.split(",")]
-        found["points"] = await points(server, streams, chosen.seconds)
+        lengths = chosen.input_tokens, chosen.output_tokens
+        found["points"] = await points(server, streams, chosen.seconds, *lengths)
         _write(chosen.json, found)
         if chosen.overhead:
             found["telemetry"] = await telemetry_cost(server, _OVERHEAD_STREAMS, chosen.seconds)
@@ -104,6 +107,8 @@ def main() -> None:
     parser.add_argument("--engine", default="vllm")
     parser.add_argument("--flags", default="{}", help="of the engine, as JSON")
     parser.add_argument("--streams", default="1,16,64,256")
+    parser.add_argument("--input-tokens", type=int, default=_INPUT, help="at most")
+    parser.add_argument("--output-tokens", type=int, default=_OUTPUT, help="at most")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--overhead", action="store_true", help="judge the telemetry too")
     parser.add_argument("--json", type=Path)

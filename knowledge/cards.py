@@ -60,9 +60,16 @@ class Effect(Frozen):
     """measured: by our own trials. reported: by its authors or others. estimated: by us."""
     note: str = ""
     """Where it was measured or reported, or what it depends on."""
+    when: str = "True"
+    """A condition under which this one is the better known; the first that holds wins."""
+    case: str = ""
+    """That condition in Russian."""
 
     @model_validator(mode="after")
     def _upright(self) -> Self:
+        parse(self.when)
+        if (self.when != "True") != bool(self.case):
+            raise ValueError("an effect with a condition says it in Russian too, and no other does")
         if self.low > self.high:
             raise ValueError(f"effect upside down: {self.low} > {self.high}")
         return self

@@ -1,5 +1,6 @@
 """What to aim for where the user says nothing: knowledge/defaults/objectives.yaml."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,3 +69,8 @@ def default_objectives(facts: ModelFacts | None = None) -> Objectives:
 @lru_cache(maxsize=1)
 def _defaults() -> _Defaults:
     return _Defaults.model_validate(read_folder(_FOLDER)["objectives"])
+
+
+def bounded(slos: Sequence[Slo]) -> frozenset[str]:
+    """What the SLOs bound, whichever percentile: "ttft", "tpot", "e2e" …"""
+    return frozenset(slo.metric.value.split("_")[0] for slo in slos)

@@ -55,7 +55,7 @@ def _way_out(ctx: Context, result: TrialResult) -> str:
     facts = facts_of(ctx.task, ctx.task.default, ctx.catalog, profile)
     regime = profile.regime if profile else "decode"
     flagged = [
-        (effect_of(card, regime, ctx.metric).middle, card.title, change.flags)
+        (effect_of(card, regime, ctx.metric, facts).middle, card.title, change.flags)
         for card in load_cards()
         if card.quality_risk in _HARMLESS and "speculation" not in card.topics
         for _, change in expand(card, facts)

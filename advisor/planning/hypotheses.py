@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from advisor.policy.prior import effect_of
 from knowledge.cards import TechniqueCard, expand, load_cards
+from knowledge.objectives import bounded
 from knowledge.prediction import Query
 from knowledge.prediction.model import memory_of, point_of
 from knowledge.prediction.physics import terms
@@ -58,7 +59,7 @@ def _offers(
             title=card.title,
             label=label,
             metric=metric,
-            predicted_speedup=effect_of(card, regime, metric),
+            predicted_speedup=effect_of(card, regime, metric, facts),
             quality_risk=card.quality_risk,
             change=change,
             sources=tuple(source.describe() for source in card.sources),
@@ -101,6 +102,7 @@ def _facts(request: "PlanRequest", query: Query) -> dict[str, object]:
             "text": "natural",
         },
         "objective": request.objective.value,
+        "slos": bounded(request.slos),
         "budget": {"seconds": 1800.0},
         "profile": {},
         "memory": {},

@@ -85,7 +85,7 @@ class View:
     def space(self) -> Space:
         if self.given_space:
             return self.given_space
-        return space_of(self.base.config.engine, tuple(self.catalog.flags))
+        return space_of(self.base.config.engine, tuple(self.catalog.flags), self.facts)
 
     @cached_property
     def costs(self) -> Costs:

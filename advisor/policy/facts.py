@@ -1,6 +1,7 @@
 """What the conditions of technique cards may ask about."""
 
 from advisor.profiling import concurrency_of
+from knowledge.objectives import bounded
 from knowledge.types import Candidate, Profile, Task
 from tools.engines.base import FlagCatalog
 
@@ -36,6 +37,7 @@ def facts_of(
             "text": load.text,
         },
         "objective": task.objective.value,
+        "slos": bounded(task.slos),
         "budget": {"seconds": task.budget.seconds},
         "profile": profile.model_dump(mode="json") if profile else {},
         "memory": {"free_bytes": hardware.host_memory_bytes},

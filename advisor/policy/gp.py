@@ -239,7 +239,10 @@ def _improvement(mean: Array, sd: Array, best: float) -> Array:
 
 
 def _sayable(view: View, offer: Offer) -> bool:
-    """Whether the space has its settings at all."""
+    """Whether the space has its settings at all, and nothing of them is fixed otherwise."""
+    fixed = fixed_settings(view)
+    if any(fixed.get(key, value) != value for key, value in offer.settings.items()):
+        return False
     if view.space.members is None and not view.space.closed:
         return True
     values = {knob.flag: knob.choices for knob in view.space.knobs}

@@ -52,7 +52,7 @@ class KnowledgePolicy:
     def _hypothesis(
         self, view: View, card: TechniqueCard, label: str, change: Change
     ) -> Hypothesis:
-        effect = effect_of(card, view.regime, view.metric)
+        effect = effect_of(card, view.regime, view.metric, view.facts)
         candidate = view.base.apply(change)
         return Hypothesis(
             technique=card.name,

@@ -9,6 +9,7 @@ from advisor.policy.base import View
 from advisor.policy.space import settings_of, settings_of_change
 from advisor.policy.surrogate import Prior
 from knowledge.cards import Effect, TechniqueCard, expand, load_cards
+from knowledge.conditions import evaluate
 from knowledge.types import Change, FlagValue, Interval, Metric
 from tools import calibration, makers
 
@@ -56,7 +57,7 @@ def offers(view: View) -> list[Offer]:
     bottleneck = measured_bottleneck(facts)
     return [
         Offer(
-            card, label, change, effect_of(card, view.regime, view.metric),
+            card, label, change, effect_of(card, view.regime, view.metric, facts),
             bottleneck in card.signals,
         )
         for card in load_cards()
@@ -96,11 +97,16 @@ def measured_bottleneck(facts: Mapping[str, object]) -> str:
     return str(profile.get("bottleneck")) if profile.get("measured") else ""
 
 
-def effect_of(card: TechniqueCard, regime: str, metric: Metric) -> Interval:
-    """The card's interval for this regime and kind of metric; a wide one where it says nothing."""
+def effect_of(
+    card: TechniqueCard, regime: str, metric: Metric, facts: Mapping[str, object]
+) -> Interval:
+    """The card's interval for this case, else this regime, and kind of metric; a wide one where it
+    says nothing."""
     kind = _kind(metric)
-    matching = [e for e in card.effects if e.metric == kind and _fits(e, regime)]
-    best = min(matching, key=lambda e: e.regime == "any", default=None)
+    matching = [
+        e for e in card.effects if e.metric == kind and _fits(e, regime) and evaluate(e.when, facts)
+    ]
+    best = min(matching, key=lambda e: (not e.case, e.regime == "any"), default=None)
     return Interval(low=best.low, high=best.high) if best else UNKNOWN
 
 

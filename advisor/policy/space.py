@@ -8,6 +8,7 @@ from typing import Literal
 
 import yaml
 
+from knowledge.conditions import evaluate
 from knowledge.types import Artifact, Candidate, Change, EngineConfig, FlagValue, Frozen
 
 _KNOBS = Path(__file__).parents[2] / "knowledge" / "knobs"
@@ -27,6 +28,8 @@ class Knob(Frozen):
     choices: tuple[FlagValue | None, ...]
     recompiles: bool = True
     """Whether another value makes the engine compile anew; else its next start is a warm one."""
+    applies: str = "True"
+    """A condition in the language of the cards, of which `value` is one of the choices."""
 
     @property
     def kind(self) -> Literal["flag", "env", "artifact"]:
@@ -64,9 +67,17 @@ class Space:
         return tuple((one, settings_of(one)) for one in members)
 
 
-def space_of(engine: str, known: Sequence[str]) -> Space:
-    """The knobs of knowledge/knobs/ENGINE.yaml that the installed engine has."""
-    return Space(tuple(knob for knob in load_knobs(engine) if knob.flag in known))
+def space_of(engine: str, known: Sequence[str], facts: Mapping[str, object]) -> Space:
+    """The knobs of knowledge/knobs/ENGINE.yaml that the installed engine has, with the values that
+    make sense under these facts."""
+    return Space(tuple(_sensible(knob, facts) for knob in load_knobs(engine) if knob.flag in known))
+
+
+def _sensible(knob: Knob, facts: Mapping[str, object]) -> Knob:
+    choices = [
+        v for v in knob.choices if v is None or evaluate(knob.applies, {**facts, "value": v})
+    ]
+    return knob.replace(choices=tuple(choices))
 
 
 @lru_cache(maxsize=16)

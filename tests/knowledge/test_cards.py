@@ -209,7 +209,7 @@ def test_every_card_says_when_how_and_how_to_check(card):
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_effects_are_told_once_and_what_is_measured_says_where(card):
-    told = [(effect.regime, effect.metric) for effect in card.effects]
+    told = [(effect.regime, effect.metric, effect.case) for effect in card.effects]
     assert len(told) == len(set(told))
     for effect in card.effects:
         assert effect.basis == "estimated" or effect.note

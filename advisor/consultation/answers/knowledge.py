@@ -210,7 +210,7 @@ def _flags(card: TechniqueCard) -> str:
 def _effect(effect: Effect, draft: Draft) -> str:
     return (
         f"{_METRICS[effect.metric]} ×{draft.num(effect.low, 2)}…{draft.num(effect.high, 2)}"
-        f" {_REGIMES[effect.regime]}"
+        f" {effect.case or _REGIMES[effect.regime]}"
     )
 
 

@@ -9,7 +9,7 @@ from advisor.policy.costs import costs_of
 from advisor.policy.loop import AskTell
 from advisor.policy.portfolio import BLIND
 from advisor.policy.pruning import failures_of
-from advisor.policy.space import Knob, candidate_of
+from advisor.policy.space import Knob, candidate_of, space_of
 from advisor.policy.surrogate import Point, Prior, Surrogate, coding_of
 from bench.search.handin import surface_of
 from bench.search.replay import replay
@@ -105,6 +105,16 @@ def test_true_and_one_are_different_levels():
 def test_a_knob_may_be_a_variable_or_an_artifact():
     assert Knob(flag="$X", choices=(None, "1")).kind == "env"
     assert candidate_of("vllm", {"$X": "1"}).config.env == {"X": "1"}
+
+
+@pytest.mark.parametrize(
+    ("slos", "choices"),
+    [(("ttft",), (None, 64)), (("tpot",), (None, 8, 16, 64)), ((), (None, 8, 16, 64))],
+)
+def test_fewer_places_than_streams_are_no_choice_under_a_limit_of_ttft(slos, choices):
+    facts = {"workload": {"concurrency": 64}, "objective": "throughput", "slos": frozenset(slos)}
+    space = space_of("vllm", ("max-num-seqs",), facts)
+    assert [knob.choices for knob in space.knobs] == [choices]
 
 
 def _sim(flags) -> Candidate:
