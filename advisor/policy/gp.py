@@ -79,7 +79,7 @@ class Ranker:
         new: dict[Candidate, tuple[Row, list[Offer]]] = {}
         for row in rows:
             candidate = candidate_of(view.task.engine, row)
-            if candidate in new or not view.is_new(candidate):
+            if candidate in new or not view.is_new(candidate) or not model.coding.knows(row):
                 continue
             inside = [offer for offer, prior in priors if prior.in_force(row)]
             if not conflicting(inside):

@@ -64,6 +64,13 @@ class Coding:
     priors: tuple[Prior, ...] = ()
     alike: tuple[Array, ...] = field(default=(), compare=False)
 
+    def knows(self, row: Mapping[str, FlagValue | None]) -> bool:
+        """Whether it can be encoded: every value is one of the levels."""
+        return all(
+            any(_exact(row.get(key)) == _exact(level) for level in levels)
+            for key, levels in zip(self.keys, self.levels, strict=True)
+        )
+
     def encode(self, rows: Sequence[Mapping[str, FlagValue | None]]) -> Coded:
         index = [{_exact(v): i for i, v in enumerate(levels)} for levels in self.levels]
         codes = [

@@ -1,6 +1,7 @@
 """Every policy through ask and tell: it stays in the space, repeats nothing, and learns."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from bench.search.handin import surface_of
 from bench.search.replay import replay
 from bench.search.spaces import FAMILIES, draw
 from knowledge.errors import BadInput
-from knowledge.types import Candidate, Cause, EngineConfig, Failure
+from knowledge.types import Candidate, Cause, Change, EngineConfig, Failure
 
 _BY_SPACE = [name for name in names() if name not in ("llm", "smac")]
 
@@ -50,6 +51,19 @@ def test_without_the_cards_the_model_beats_random_points():
     theirs = replay(surface, "random", load("random"), 1, 16)
     assert sum(ours.best) > sum(theirs.best)
     assert ours.best[-1] >= surface.best - 0.03
+
+
+def test_a_card_against_what_is_fixed_is_left_out_and_ends_no_session():
+    surface, rng, launched = surface_of(0), random.Random(0), set()
+    loop = AskTell(surface.task, load("portfolio"), surface.catalog, surface.profile)
+    loop.tell(None, surface.measure(surface.task.default, 0, rng, launched))
+    hypothesis = loop.ask()
+    loop.tell(hypothesis, surface.measure(hypothesis.candidate, 1, rng, launched))
+    one = '{"num_speculative_tokens": 1}'
+    view = replace(loop.view(), fixed=Change(flags={"speculative-config": one}))
+    found = [h for h in loop.policy.ask(view) if h.policy == "gp"]
+    assert found
+    assert {h.candidate.config.flags["speculative-config"] for h in found} == {one}
 
 
 def test_an_unknown_policy_is_named():
