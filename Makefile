@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	# Bytecode and parsed facts, once, also where Python is told to write none as it goes.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/advisor ask 'что такое TTFT' >/dev/null
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 check: install
@@ -22,7 +26,7 @@ check: install
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-demo: install
+demo: $(VENV)/.core
 	$(BIN)/advisor optimize demo --workload demo --objective throughput --budget 14m --naive
 
 bench: install

@@ -1,5 +1,6 @@
 """From what the user typed to a Task: every mistake is one clear line before anything starts."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,7 +25,7 @@ from knowledge.types import (
     TaskFile,
     Workload,
 )
-from tools import engines
+from tools import demo_model, engines, envs
 from tools.engines.base import OwnFormat
 from tools.hardware import inspect
 from tools.home import Home
@@ -103,6 +104,29 @@ async def task_of(
         policy=_policy(request.policy),
         seed=request.seed,
     )
+
+
+async def task_while_installing(
+    request: Request, home: Home, progress: Callable[[str], None]
+) -> Task:
+    """`task_of` on a fresh machine: what converts the model and what serves it are installed side
+    by side. Raises BadInput before anything is, and SetupFailed."""
+    made = asyncio.ensure_future(task_of(request, home, progress))
+    await asyncio.sleep(0)  # the cheap checks are over, unless it waits for nothing else
+    converted = request.model == demo_model.NAME or request.model.endswith(".gguf")
+    needs = None
+    if not made.done() and converted and request.engine != AUTO:
+        needs = engines.load(request.engine).env_spec(inspect(home))
+    if needs is None:
+        return await made
+    installed = asyncio.ensure_future(envs.ensure(needs, home, progress))
+    try:
+        _, task = await asyncio.gather(installed, made)
+    finally:
+        for one in (installed, made):
+            one.cancel()
+        await asyncio.gather(installed, made, return_exceptions=True)
+    return task
 
 
 def _tasks(name: str | None) -> TaskFile | None:

@@ -85,7 +85,7 @@ async def _optimize(request: "Request", ways: "Ways", out: Path, json_file: str 
     from api.advice import adviser_of
     from api.cli.watch import Watcher, finish
     from api.client import Client
-    from api.tasks import NAIVE_FROM_S, task_of
+    from api.tasks import NAIVE_FROM_S, task_of, task_while_installing
     from tools.store import Store
     from tools.trial import World
 
@@ -96,8 +96,11 @@ async def _optimize(request: "Request", ways: "Ways", out: Path, json_file: str 
     watcher = Watcher()
     with Store.open(home.store, "advisor optimize") as store:
         async with connected(ways.executor, ways.parallel) as executor:
-            there = await executor.inspect(home, watcher.line) if executor.name != "local" else None
-            task = await task_of(request, home, watcher.line, there)
+            if executor.name == "local":
+                task = await task_while_installing(request, home, watcher.line)
+            else:
+                there = await executor.inspect(home, watcher.line)
+                task = await task_of(request, home, watcher.line, there)
             naive = ways.naive
             run_naive = naive if naive is not None else task.budget.seconds >= NAIVE_FROM_S
             require_budget(task, run_naive)
