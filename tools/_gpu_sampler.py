@@ -26,7 +26,7 @@ LIMIT_NAMES = {
     "board_limit": "предел платы",
     "reliability": "предел надёжности",
 }
-_PCIE_EVERY = 4
+_PCIE_EVERY = 10
 """The driver counts PCIe traffic for 20 ms per question."""
 
 

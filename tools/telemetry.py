@@ -16,7 +16,7 @@ from knowledge.types import Telemetry
 from tools._gpu_sampler import GpuSampler, held_down
 from tools._nvml import opened_nvml, visible_gpus
 
-_EVERY_S = 0.5
+_EVERY_S = 1.0
 _MOST_POINTS = 240
 """A series is thinned to so many points: it is drawn, not computed with."""
 _LOOK_FOR_CHILDREN_EVERY = 4

@@ -84,7 +84,7 @@ def combination(view: View) -> Hypothesis | None:
     candidate = _together(view, chosen)
     if len(chosen) < 2 or not view.is_new(candidate):
         return None
-    middle = sum(offer.log_gain for offer in chosen)
+    middle = sum(math.log(offer.effect.middle) for offer in chosen)
     half = math.hypot(*(math.log(o.effect.high / o.effect.low) / 2 for o in chosen))
     return Hypothesis(
         technique=COMBINATION,

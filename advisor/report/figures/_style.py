@@ -1,5 +1,6 @@
 """How the pictures look: Okabe-Ito colours (safe for colour-blind eyes), DejaVu Sans, 900 px."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,3 +60,9 @@ def russian_ticks(axis: Any, low: float, high: float, wanted: int = 6) -> None:
     chosen = ticks[::step]
     axis.set_ticks(chosen, [plain(tick) for tick in chosen])
     axis.set_ticks([], minor=True)
+
+
+def tick(title: str, trial: str, width: int = 32) -> str:
+    """A label beside an axis: two lines of the title, however long, and the trial's number."""
+    lines = textwrap.wrap(title, width, max_lines=2, placeholder=" …")
+    return "\n".join([*lines[:-1], f"{lines[-1]} ({trial})"])

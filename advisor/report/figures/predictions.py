@@ -1,11 +1,19 @@
 """Predicted intervals of the speed-up beside what was measured."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
 from advisor.report.context import ReportContext
-from advisor.report.figures._style import BLACK, BLUE, GREY, ORANGE, RED, canvas, russian_ticks
+from advisor.report.figures._style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    canvas,
+    russian_ticks,
+    tick,
+)
 from knowledge.types import Hypothesis, TrialResult, Verdict
 
 TITLE = "Прогноз ускорения и измерение"
@@ -26,8 +34,8 @@ def draw(ctx: ReportContext, path: Path) -> None:
         axes.axvline(1, color=GREY, linewidth=1)
         for position, row in enumerate(rows):
             _draw_row(axes, position, row)
-        names = [f"{h.title} ({t.trial_id.split('-')[0]})" for t, h, _ in rows]
-        axes.set_yticks(range(len(rows)), ["\n".join(textwrap.wrap(name, 32)) for name in names])
+        names = [tick(h.title, t.trial_id.split("-")[0]) for t, h, _ in rows]
+        axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         low, high = _range(rows)

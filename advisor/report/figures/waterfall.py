@@ -5,7 +5,7 @@ from pathlib import Path
 from advisor import outcome
 from advisor.report import labels
 from advisor.report.context import ReportContext, cite, figure
-from advisor.report.figures._style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, canvas
+from advisor.report.figures._style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, canvas, tick
 from advisor.report.numbers import number
 from knowledge.types import Decision, Estimate
 
@@ -17,18 +17,16 @@ Step = tuple[str, Estimate]
 def steps(ctx: ReportContext) -> list[Step]:
     """(label, measured objective): the default, each change kept, the production test."""
     found: list[Step] = []
-    start = figure(outcome.screened_default(ctx.record), ctx.objective)
-    if start:
-        found.append(
-            (f"{ctx.engine} по умолчанию ({_number(outcome.screened_default(ctx.record))})", start)
-        )
+    default = outcome.screened_default(ctx.record)
+    if start := figure(default, ctx.objective):
+        found.append((tick(f"{ctx.engine} по умолчанию", _number(default)), start))
     for trial, hypothesis, verdict in ctx.tested:
         value = figure(trial, ctx.objective)
         if verdict and verdict.decision == Decision.KEPT and value:
-            found.append((f"{hypothesis.title} ({_number(trial)})", value))
+            found.append((tick(hypothesis.title, _number(trial)), value))
     final = figure(ctx.winner, ctx.objective) if ctx.record.production else None
     if final:
-        found.append((f"Production-проверка ({_number(ctx.winner)})", final))
+        found.append((tick("Production-проверка", _number(ctx.winner)), final))
     return found
 
 
@@ -64,7 +62,7 @@ def draw(ctx: ReportContext, path: Path) -> None:
             right = max(value.high, found[row - 1][1].value if row and not whole else 0)
             text = f"{number(value.value)} [{number(value.low)}; {number(value.high)}]"
             axes.text(right + top * 0.012, row, text, va="center", fontsize=10, color=BLACK)
-        axes.set_yticks(range(len(found)), [_wrap(label) for label, _ in found])
+        axes.set_yticks(range(len(found)), [label for label, _ in found])
         axes.invert_yaxis()
         axes.set_xlim(0, top * 1.45)
         axes.xaxis.set_major_formatter(lambda value, _position: number(value, 0))
@@ -75,9 +73,3 @@ def draw(ctx: ReportContext, path: Path) -> None:
 
 def _number(trial: object) -> str:
     return cite(trial).strip("`").split("-")[0]  # type: ignore[arg-type]
-
-
-def _wrap(label: str, width: int = 32) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(label, width))
