@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge import conditions
-from knowledge.cards import load_cards
+from knowledge.cards import expand, load_cards
 from knowledge.devices import CatalogDevice
 from knowledge.errors import BadInput
 from knowledge.presets import preset
@@ -19,6 +18,7 @@ from knowledge.types import (
     Candidate,
     Device,
     EngineConfig,
+    FlagValue,
     Hardware,
     LoadPlan,
     ModelSpec,
@@ -34,7 +34,8 @@ from tools.home import Home
 from tools.quantizers.base import Progress, ServedBy
 from tools.trial import World, run_trial
 
-QUICK_START = "quick-start"
+_COMMON = ("quick-start", "native-dtype")
+"""Topics of the techniques that the original and its derivatives are served with."""
 LOAD = LoadPlan(warmup_s=2.0, round_s=8.0, rounds=1)
 QUALITY = QualityPlan()
 _DEADLINE_S = 900.0
@@ -193,7 +194,7 @@ async def measure(
 ) -> TrialResult:
     """One short trial: speed and log-probabilities, with the engine's quick start."""
     world = World(home, hardware, home.data / "derived" / "logs", progress)
-    flags = await quick_start(engine, hardware, home, progress)
+    flags = await common_flags(engine, model, hardware, home, progress)
     spec = TrialSpec(
         session="derived",
         ordinal=0,
@@ -229,10 +230,11 @@ async def reference_of(
     return result
 
 
-async def quick_start(
-    engine: str, hardware: Hardware, home: Home, progress: Progress
-) -> dict[str, str | int | float | bool]:
-    """Flags of the technique that makes this engine start fast; none where there is no such."""
+async def common_flags(
+    engine: str, model: ModelSpec, hardware: Hardware, home: Home, progress: Progress
+) -> dict[str, FlagValue]:
+    """What the original and everything made of it are served with: the techniques that make this
+    engine start fast and count in a type that this processor has."""
     adapter = engines.load(engine)
     needs = adapter.env_spec(hardware)
     environment = await envs.ensure(needs, home, progress) if needs else None
@@ -242,11 +244,12 @@ async def quick_start(
         "engine_flags": frozenset(catalog.flags),
         "flags": {name.replace("-", "_"): None for name in catalog.flags},
         "device": hardware.device.model_dump(mode="json"),
+        "isa": hardware.isa,
+        "model": {"quantization": model.facts.quantization},
     }
-    for card in load_cards():
-        if QUICK_START not in card.topics or not conditions.evaluate(card.applies, facts):
-            continue
-        for variant in card.changes:
-            if variant.engine == engine:
-                return {n: value for n, value in variant.flags.items() if value is not None}
-    return {}
+    found: dict[str, FlagValue] = {}
+    for topic in _COMMON:
+        offered = [c for card in load_cards() if topic in card.topics for c in expand(card, facts)]
+        for _, change in offered[:1]:
+            found |= {name: value for name, value in change.flags.items() if value is not None}
+    return found

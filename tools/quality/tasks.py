@@ -14,19 +14,21 @@ from knowledge.errors import BadInput, QualityUnavailable
 from knowledge.types import QualityPlan, TaskAnswer
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
-from tools.quality import graders
+from tools.quality import graders, lm_eval
 from tools.quality.ask import Prompted, ask, in_turn
 from tools.quality.builtin import retrieval, structured
 from tools.quality.graders.base import Asked, Grade, Judge, Question
 
 _SHOWN_CHARACTERS = 200
 _MEND = "Исправьте файл задач"
+_YAML = (".yaml", ".yml")
 
 
 def load_tasks(
     path: Path, environ: Mapping[str, str] | None = None
 ) -> tuple[tuple[Question, ...], Judge | None]:
-    """Questions of a .jsonl (one a line) or .yaml file (a list, or {judge, questions}).
+    """Questions of a .jsonl (one a line) or .yaml file (a list, {judge, questions}, or a task of
+    lm-evaluation-harness).
 
     In .jsonl a line {"judge": {…}} names the judge. Raises BadInput that says which line is
     wrong and why.
@@ -43,8 +45,27 @@ def load_tasks(
 
 
 def tasks_sha256(path: Path) -> str:
-    """Of the file as it is: a result belongs to these questions."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Of the file as it is, and of all that it names: a result belongs to these questions."""
+    whole = hashlib.sha256(path.read_bytes())
+    for other in _task_files(path):
+        whole.update(other.read_bytes())
+    return whole.hexdigest()
+
+
+def _task_files(path: Path) -> tuple[Path, ...]:
+    if path.suffix not in _YAML or not lm_eval.is_task(_parsed(path.read_text(encoding="utf-8"))):
+        return ()
+    return tuple(file for file in lm_eval.read(path).files if file != path)
+
+
+def _parsed(text: str) -> Any:
+    """Python that a task of lm-eval names is not run; whoever reads the task says so."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        if "!function" in text:
+            return {"output_type": "!function"}
+        raise
 
 
 async def solve(
@@ -89,6 +110,8 @@ async def _answer(asked: Asked) -> TaskAnswer | None:
         more: dict[str, object] = {}
         if question.response_format:
             more["response_format"] = question.response_format
+        if question.stop:
+            more["stop"] = list(question.stop)
         said = await ask(asked.target, prompted, more)
         if said is None:
             return None
@@ -109,8 +132,10 @@ def _rows(path: Path) -> tuple[list[Any], object]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"файл задач не прочитать: {path}", "Проверьте путь и кодировку") from error
     try:
-        if path.suffix in (".yaml", ".yml"):
-            found = yaml.safe_load(text)
+        if path.suffix in _YAML:
+            found = _parsed(text)
+            if lm_eval.is_task(found):
+                return lm_eval.questions(lm_eval.read(path)), None
             if isinstance(found, dict):
                 return list(found.get("questions") or []), found.get("judge")
             return list(found or []), None

@@ -21,6 +21,8 @@ class Question(Frozen):
     """Text to go on with, for base models; else messages."""
     messages: tuple[dict[str, str], ...] = ()
     max_tokens: int = Field(default=256, ge=1)
+    stop: tuple[str, ...] = Field(default=(), max_length=4)
+    """Where the answer ends."""
     choices: tuple[str, ...] = ()
     answer: str | int | tuple[str, ...] | None = None
     """The right one: text, several that are right, or the number of a choice from 0."""
