@@ -115,7 +115,7 @@ def peer(
             )
             watch = Watch(process.pid)
             try:
-                code = process.wait(timeout=90)
+                code = process.wait(timeout=300)
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
