@@ -24,8 +24,9 @@ from knowledge.types.trial import Purpose
 from tools.engines.base import FlagCatalog
 from tools.executors.base import Executor, Job
 from tools.executors.local import Local
+from tools.preparing import World
 from tools.store import Store
-from tools.trial import Until, World
+from tools.trial import Until
 
 _LONG_PROMPT_TOKENS = 1024
 

@@ -31,8 +31,9 @@ from knowledge.types import (
 )
 from tools import calibration, engines, envs, makers
 from tools.home import Home
+from tools.preparing import World
 from tools.quantizers.base import Progress, ServedBy
-from tools.trial import World, run_trial
+from tools.trial import run_trial
 
 _COMMON = ("quick-start", "native-dtype")
 """Topics of the techniques that the original and its derivatives are served with."""

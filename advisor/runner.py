@@ -30,10 +30,10 @@ from tools.executors.base import Executor
 from tools.executors.local import Local
 from tools.hardware import free_device_memory_bytes
 from tools.home import Home
+from tools.preparing import World, catalog_of
 from tools.process import sweep
 from tools.served_by import left_out
 from tools.store import SessionRecord, Status, Store
-from tools.trial import World, catalog_of
 
 _MOST_STEPS = 1000
 

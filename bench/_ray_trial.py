@@ -5,8 +5,9 @@ import os
 from datetime import UTC, datetime
 
 from knowledge.types import Estimate, Measurement, Metric, RequestSample, TrialResult
+from tools.arm import Measured
 from tools.executors.base import Job
-from tools.trial import Measured, World
+from tools.preparing import World
 
 REQUESTS = 50
 

@@ -30,8 +30,8 @@ from knowledge.types import Candidate, EngineConfig, LoadPlan, Task, TrialSpec
 from tools import executors
 from tools.executors import ray as on_ray
 from tools.home import Home
+from tools.preparing import World
 from tools.store import Store
-from tools.trial import World
 
 on_ray.run_job = _ray_trial.take_time
 

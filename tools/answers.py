@@ -13,8 +13,8 @@ from tools import engines, envs
 from tools.hardware import free_device_memory_bytes
 from tools.load import wait_ready
 from tools.load.http import fetch
+from tools.preparing import World, prepare
 from tools.process import ServerProcess, clean_env, free_port
-from tools.trial import World, prepare
 
 _IN_FLIGHT = 4
 _REQUEST_TIMEOUT_S = 600.0

@@ -10,7 +10,7 @@ from advisor.nodes._pending import pending
 from advisor.state import State
 from knowledge.errors import AdvisorError, ArtifactFailed, Declined, UnknownFlag
 from knowledge.types import Cause, Failure, TrialResult
-from tools.trial import catalog_of, prepare, set_up
+from tools.preparing import catalog_of, prepare, set_up
 
 
 async def implement(state: State, runtime: Runtime[Context]) -> State:

@@ -86,8 +86,8 @@ async def _optimize(request: "Request", ways: "Ways", out: Path, json_file: str 
     from api.cli.watch import Watcher, finish
     from api.client import Client
     from api.tasks import NAIVE_FROM_S, task_of, task_while_installing
+    from tools.preparing import World
     from tools.store import Store
-    from tools.trial import World
 
     home = Settings().folders()
     if here := Client.local(home):

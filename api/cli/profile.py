@@ -115,7 +115,8 @@ async def _of_launched(task: "Task", config: "EngineConfig", options: _Options) 
     from knowledge.errors import NothingMeasured
     from knowledge.quantities import format_estimate
     from knowledge.types import Candidate, LoadPlan, TrialSpec
-    from tools.trial import World, run_trial
+    from tools.preparing import World
+    from tools.trial import run_trial
 
     home = Settings().folders()
     length = options.seconds or (4.0 if task.hardware.device.kind == "cpu" else 2.0)

@@ -12,8 +12,8 @@ from api.service import Service
 from knowledge.errors import AdvisorError, BadInput
 from knowledge.types import AnswerPair, HumanEvaluation, TrialSpec
 from tools.answers import answers
+from tools.preparing import World
 from tools.store import SessionRecord
-from tools.trial import World
 
 _LOG = logging.getLogger("advisor.human")
 MOST_PROMPTS = 200

@@ -17,11 +17,12 @@ from knowledge.errors import BadInput
 from knowledge.types import Decision, Hypothesis, TrialSpec
 from tests.advisor.simulated import task
 from tests.advisor.test_shape_session import measured, risky
+from tools.arm import Measured
 from tools.executors.base import Job
 from tools.executors.local import Local
 from tools.home import Home
+from tools.preparing import World
 from tools.store import Status, Store
-from tools.trial import Measured, World
 
 
 class Wide(Local):

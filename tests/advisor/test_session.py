@@ -227,7 +227,7 @@ async def test_a_finished_session_is_not_run_again(
 async def test_an_engine_too_slow_to_be_measured_is_told_what_would_help(
     tiny_model: Path, store: Store, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tools.trial._DRAIN_S", 0.3)
+    monkeypatch.setattr("tools.arm._DRAIN_S", 0.3)
     slow = task(tiny_model).replace(flags={"time-scale": 2000.0})
     options = runner.Options(naive=False, reports=tmp_path)
     with pytest.raises(NothingMeasured) as caught:

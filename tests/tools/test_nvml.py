@@ -8,8 +8,8 @@ from knowledge.types import GpuTelemetry, RequestSample
 from tests.tools.nvml import NvmlStub, install
 from tools._gpu_sampler import held_down
 from tools._nvml import fingerprints, not_free
+from tools.arm import _per_token
 from tools.telemetry import Sampler
-from tools.trial import _per_token
 
 
 async def sampled(stub: NvmlStub, rounds: int = 1) -> Sampler:

@@ -18,8 +18,9 @@ from knowledge.types import (
 )
 from tests.advisor.simulated import HARDWARE, task
 from tools.home import Home
+from tools.preparing import World
 from tools.process import leftovers
-from tools.trial import World, run_trial, run_trials
+from tools.trial import run_trial, run_trials
 
 Spec = Callable[..., TrialSpec]
 

@@ -15,7 +15,7 @@ from tools import hardware as machine
 from tools._nvml import fingerprints
 from tools.executors.base import Step
 from tools.home import Home
-from tools.trial import World
+from tools.preparing import World
 
 BEGUN, LINE, DONE, FAILED = "begun", "line", "done", "failed"
 Said = tuple[str, Any]

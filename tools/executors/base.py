@@ -6,9 +6,11 @@ from typing import Any, Protocol, TypeVar
 
 from knowledge.types import Hardware, QualityResult, Slo, TrialSpec
 from tools import engines
+from tools.arm import Measured
 from tools.engines.base import Spreading
 from tools.home import Home
-from tools.trial import Measured, Until, World, run_trials
+from tools.preparing import World
+from tools.trial import Until, run_trials
 
 T = TypeVar("T")
 Step = Callable[..., Awaitable[T]]

@@ -6,9 +6,10 @@ from typing import Any
 
 from knowledge.types import Hardware, TrialSpec
 from tools import hardware as machine
+from tools.arm import Measured
 from tools.executors.base import Job, Step, T, run_job
 from tools.home import Home
-from tools.trial import Measured, World
+from tools.preparing import World
 
 
 class Local:

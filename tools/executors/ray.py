@@ -18,10 +18,11 @@ from typing import Any
 
 from knowledge.errors import AdvisorError, BadInput, SetupFailed
 from knowledge.types import Cause, Failure, Hardware, TrialResult, TrialSpec
+from tools.arm import Measured
 from tools.executors import _on_ray
 from tools.executors.base import Job, Needs, Step, T, needs_of, run_job
 from tools.home import Home
-from tools.trial import Measured, World
+from tools.preparing import World
 
 _EXTRA = "pip install 'inference-advisor[ray]'"
 _RETRIES = 2

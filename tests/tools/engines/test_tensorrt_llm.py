@@ -16,7 +16,8 @@ from tools.engines.base import FlagCatalog
 from tools.engines.tensorrt_llm import _gauges
 from tools.envs import Environment
 from tools.home import Home
-from tools.trial import World, run_trial
+from tools.preparing import World
+from tools.trial import run_trial
 
 ENGINE = load("tensorrt_llm")
 CUDA = make_hardware("cuda", 80 * 2**30)

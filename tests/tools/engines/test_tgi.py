@@ -13,7 +13,8 @@ from tools.engines import load
 from tools.engines._metrics import short
 from tools.engines.base import FlagCatalog
 from tools.home import Home
-from tools.trial import World, run_trial
+from tools.preparing import World
+from tools.trial import run_trial
 
 ENGINE = load("tgi")
 CUDA = make_hardware("cuda", 80 * 2**30)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from knowledge.errors import BadInput, EngineFailed
 from knowledge.types import Cause
-from tools.trial import World
+from tools.preparing import World
 
 
 async def tell(text: str, world: World) -> str:

@@ -21,8 +21,8 @@ from tests.tools.executors import steps
 from tools import executors
 from tools.executors.base import Executor, Job, Needs, needs_of
 from tools.home import Home
+from tools.preparing import World
 from tools.process import leftovers
-from tools.trial import World
 
 GPUS = HARDWARE.replace(
     device=HARDWARE.device.replace(kind="cuda", name="test GPU"), cores=32, device_count=4

@@ -16,7 +16,7 @@ from tools import executors
 from tools.executors.base import Job
 from tools.executors.ray import require_reachable
 from tools.home import Home
-from tools.trial import World
+from tools.preparing import World
 
 GPUS = HARDWARE.replace(
     device=HARDWARE.device.replace(kind="cuda", name="test GPU"), cores=4, device_count=4
