@@ -2,12 +2,13 @@
 
     python -m bench.compression [--json FILE] [--only w8a8 --only layers] [--model demo]
 
-Artifacts come from the cache where they were made before, so that a run that was cut off goes on;
-speed and quality are measured anew. Time to make is that of the first making.
+A run that was cut off goes on: what the file has of this model and machine is not measured again,
+and artifacts come from the cache. Time to make is that of the first making.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
@@ -155,8 +156,14 @@ async def run(model_name: str, only: list[str], json_file: Path | None) -> int:
     print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
     rows: list[Row] = []
     begun = time.monotonic()
+    known = _known(json_file, bench)
     for recipe in RECIPES:
-        if only and not {recipe.quantizer, recipe.scheme} & set(only):
+        asked = not only or bool({recipe.quantizer, recipe.scheme} & set(only))
+        old = known.get(_name(recipe))
+        if old:
+            rows.append(old)
+            print(_line(old), flush=True)
+        if old or not asked:
             continue
         try:
             row = await bench.row(recipe)
@@ -165,10 +172,22 @@ async def run(model_name: str, only: list[str], json_file: Path | None) -> int:
         rows.append(row)
         print(_line(row), flush=True)
         if json_file:
-            _write(json_file, bench, rows, time.monotonic() - begun)
+            later = [row for name, row in known.items() if name not in {r.name for r in rows}]
+            _write(json_file, bench, [*rows, *later], time.monotonic() - begun)
     for engine, result in bench.originals.items():
         print(f"\nОригинал, {engine}: {_speed(result)} токенов/с")
     return 0 if any(row.tokens_per_s for row in rows) else 3
+
+
+def _known(file: Path | None, bench: Bench) -> dict[str, Row]:
+    """Rows that were measured before, on the same model and machine."""
+    if file is None or not file.exists():
+        return {}
+    told = json.loads(file.read_bytes())
+    same = told["model"] == bench.model.name
+    same = same and told["hardware"]["device"]["name"] == bench.hardware.device.name
+    rows = [Row.model_validate(row) for row in told["rows"]] if same else []
+    return {row.name: row for row in rows if row.tokens_per_s}
 
 
 def _line(row: Row) -> str:

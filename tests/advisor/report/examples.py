@@ -28,7 +28,6 @@ from knowledge.types import (
     LoadPlan,
     Measurement,
     Metric,
-    ModelFacts,
     ModelSpec,
     Part,
     PhaseProfile,
@@ -47,6 +46,7 @@ from knowledge.types import (
     Verdict,
     Workload,
 )
+from tests.smollm2 import FACTS
 from tools.store import SessionRecord, SessionRow, Status
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -60,24 +60,7 @@ MODEL = ModelSpec(
     path=MODEL_PATH,
     fingerprint="5d1e0c9f7a3b2468ace0",
     weights_bytes=538_090_408,
-    facts=ModelFacts(
-        architecture="LlamaForCausalLM",
-        layers=30,
-        hidden_size=576,
-        heads=9,
-        kv_heads=3,
-        head_dim=64,
-        intermediate_size=1536,
-        vocab_size=49152,
-        tied_embeddings=True,
-        attention="gqa",
-        parameters=134_515_008,
-        active_parameters=134_515_008,
-        embedding_parameters=28_311_552,
-        kv_elements_per_token=11_520,
-        max_position=8192,
-        dtype="float32",
-    ),
+    facts=FACTS,
 )
 TASK = Task(
     model=MODEL,

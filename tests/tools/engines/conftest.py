@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from knowledge.types import (
-    Attention,
     Device,
     EngineConfig,
     FlagValue,
     Hardware,
-    ModelFacts,
     ModelSpec,
 )
+from tests.smollm2 import FACTS
 from tools.engines import load
 from tools.envs import Environment, ensure
 from tools.home import Home
@@ -36,24 +35,7 @@ def make_hardware(kind: str = "cpu", memory_bytes: int = 24 * 2**30) -> Hardware
 
 def make_model(path: Path = Path("/models/tiny"), max_position: int = 8192) -> ModelSpec:
     """The shape of SmolLM2-135M."""
-    facts = ModelFacts(
-        architecture="LlamaForCausalLM",
-        layers=30,
-        hidden_size=576,
-        heads=9,
-        kv_heads=3,
-        head_dim=64,
-        intermediate_size=1536,
-        vocab_size=49152,
-        tied_embeddings=True,
-        attention=Attention.GQA,
-        parameters=134_515_008,
-        active_parameters=134_515_008,
-        embedding_parameters=28_311_552,
-        kv_elements_per_token=11_520,
-        max_position=max_position,
-        dtype="float32",
-    )
+    facts = FACTS.replace(max_position=max_position)
     return ModelSpec(
         name="tiny", path=str(path), fingerprint="f", weights_bytes=538_060_032, facts=facts
     )

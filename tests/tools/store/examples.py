@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from knowledge.types import (
-    Attention,
     Budget,
     Candidate,
     Change,
@@ -19,7 +18,6 @@ from knowledge.types import (
     LoadPlan,
     Measurement,
     Metric,
-    ModelFacts,
     ModelSpec,
     ProductionTest,
     Profile,
@@ -30,6 +28,7 @@ from knowledge.types import (
     Verdict,
     Workload,
 )
+from tests.smollm2 import FACTS
 
 START = datetime(2026, 11, 23, 10, 0, 0, 125000, tzinfo=UTC)
 
@@ -38,24 +37,7 @@ MODEL = ModelSpec(
     path="/models/tiny",
     fingerprint="f" * 12,
     weights_bytes=538_000_000,
-    facts=ModelFacts(
-        architecture="LlamaForCausalLM",
-        layers=30,
-        hidden_size=576,
-        heads=9,
-        kv_heads=3,
-        head_dim=64,
-        intermediate_size=1536,
-        vocab_size=49152,
-        tied_embeddings=True,
-        attention=Attention.GQA,
-        parameters=134_515_008,
-        active_parameters=134_515_008,
-        embedding_parameters=28_311_552,
-        kv_elements_per_token=11_520,
-        max_position=8192,
-        dtype="float32",
-    ),
+    facts=FACTS,
 )
 TASK = Task(
     model=MODEL,
