@@ -9,10 +9,12 @@ user.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
+from pydantic_core import from_json
 
 from advisor.context import Context, figure
 from advisor.policy.base import Advice, View
@@ -108,8 +110,8 @@ async def consult(ctx: Context, view: View) -> None:
     prompt, schema, choices = _question(view)
     used = (0, 0)
     try:
-        text, used = await _ask(adviser, prompt, schema)
-        answer = _Answer.model_validate_json(text)
+        text, cut, used = await _ask(adviser, prompt, schema)
+        answer = _whole_part(text) if cut else _Answer.model_validate_json(text)
         advice, refused = _checked(answer, choices)
         spent: dict[str, object] = _spent(adviser, used)
         ctx.emit(
@@ -144,8 +146,9 @@ def _spent(adviser: Adviser, used: tuple[int, int]) -> dict[str, object]:
 
 async def _ask(
     adviser: Adviser, prompt: str, schema: dict[str, Any]
-) -> tuple[str, tuple[int, int]]:
-    """The text of the answer, and tokens in and out. Raises openai.OpenAIError."""
+) -> tuple[str, bool, tuple[int, int]]:
+    """The text of the answer, whether it was cut off, and tokens in and out. Raises
+    openai.OpenAIError."""
     from openai import AsyncOpenAI
 
     endpoint = adviser.endpoint
@@ -170,9 +173,22 @@ async def _ask(
         )
     usage = answer.usage
     text = answer.choices[0].message.content or ""
+    cut = answer.choices[0].finish_reason == "length"
     if usage:
-        return text, (usage.prompt_tokens, usage.completion_tokens)
-    return text, (round(len(prompt) / _CHARACTERS_PER_TOKEN), len(text))
+        return text, cut, (usage.prompt_tokens, usage.completion_tokens)
+    return text, cut, (round(len(prompt) / _CHARACTERS_PER_TOKEN), len(text))
+
+
+def _whole_part(text: str) -> _Answer:
+    """What a chatty model had finished before its tokens ran out. Raises ValueError for nothing."""
+    found = from_json(text, allow_partial=True)
+    proposals = []
+    for row in found.get("proposals", []) if isinstance(found, dict) else []:
+        with suppress(ValidationError):
+            proposals.append(_Proposal.model_validate(row))
+    if not proposals:
+        raise ValueError("cut off before the first proposal was whole")
+    return _Answer(proposals=tuple(proposals), comment="")
 
 
 def _question(view: View) -> tuple[str, dict[str, Any], "_Choices"]:

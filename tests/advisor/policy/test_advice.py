@@ -24,6 +24,7 @@ class _Endpoint:
     def __init__(self) -> None:
         self.content: str = ""
         self.status = 200
+        self.finish = "stop"
         self.silent = False
         self.requests: list[dict[str, Any]] = []
         self.port = 0
@@ -41,7 +42,7 @@ class _Endpoint:
         message = {"role": "assistant", "content": self.content}
         body = {
             "id": "1", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "choices": [{"index": 0, "message": message, "finish_reason": self.finish}],
             "usage": {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000},
         }  # fmt: skip
         text = json.dumps(body if self.status == 200 else {"error": {"message": "no"}}).encode()
@@ -128,6 +129,28 @@ async def test_without_a_useful_answer_the_session_goes_on(
     assert record.row.status is Status.DONE
     assert [e.kind for e in record.events if e.kind in (ASKED, FAILED)] == [FAILED]
     assert SECRET not in json.dumps([e.payload for e in record.events])
+
+
+async def test_of_an_answer_cut_off_what_was_whole_counts(
+    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    whole = {"technique": "settings", "settings": {"max-num-seqs": 8}, "reason": "Меньше шагов."}
+    endpoint.content = _answer(whole, whole)[:-60]
+    endpoint.finish = "length"
+    record = await _session(tiny_model, store, home, tmp_path, endpoint.port)
+    ((_, hypothesis),) = record.hypotheses
+    assert hypothesis.candidate.config.flags == {"max-num-seqs": 8}
+    (event,) = [e for e in record.events if e.kind == ASKED]
+    assert len(event.payload["advice"]) == 1  # type: ignore[arg-type]
+
+
+async def test_an_answer_cut_off_too_early_is_no_advice(
+    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+) -> None:
+    endpoint.content, endpoint.finish = '{"proposals": [{"technique": "sett', "length"
+    record = await _session(tiny_model, store, home, tmp_path, endpoint.port)
+    assert record.row.status is Status.DONE
+    assert [e.kind for e in record.events if e.kind in (ASKED, FAILED)] == [FAILED]
 
 
 async def test_an_empty_purse_asks_nothing(
