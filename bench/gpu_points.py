@@ -20,7 +20,7 @@ from tools._nvml import fingerprints
 from tools.hardware import inspect
 from tools.home import Home
 from tools.models import resolve
-from tools.telemetry import Sampler
+from tools.telemetry import EVERY_S, Sampler
 
 _INPUT, _OUTPUT = 256, 128
 _PAIRS = 4
@@ -66,8 +66,8 @@ async def telemetry_cost(server: Served, streams: int, seconds: float) -> dict[s
         "ratio_median": statistics.median(ratios),
         "ratios": ratios,
         "sample_ms": each_ms,
-        "samples_per_s": 1,
-        "busy_share_of_one_core": each_ms / 1e3,
+        "samples_per_s": 1 / EVERY_S,
+        "busy_share_of_one_core": each_ms / 1e3 / EVERY_S,
     }
 
 

@@ -16,7 +16,7 @@ from knowledge.types import Telemetry
 from tools._gpu_sampler import GpuSampler, held_down
 from tools._nvml import opened_nvml, visible_gpus
 
-_EVERY_S = 1.0
+EVERY_S = 1.0
 _MOST_POINTS = 240
 """A series is thinned to so many points: it is drawn, not computed with."""
 _LOOK_FOR_CHILDREN_EVERY = 4
@@ -28,7 +28,7 @@ _Number = TypeVar("_Number", int, float)
 class Sampler:
     """Samples beside the load, from `async with` in to out. Read `result()` afterwards."""
 
-    def __init__(self, pid: int, *, every_s: float = _EVERY_S) -> None:
+    def __init__(self, pid: int, *, every_s: float = EVERY_S) -> None:
         self._pid = pid
         self._every_s = every_s
         self._tree: dict[int, psutil.Process] = {}

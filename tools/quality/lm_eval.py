@@ -18,6 +18,7 @@ import orjson
 import yaml
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel, Field, ValidationError
 
 from knowledge.errors import BadInput
 
@@ -28,6 +29,28 @@ _SPLITS = ("test_split", "validation_split", "training_split")
 _MEND = "Исправьте файл задачи lm-eval"
 
 Doc = Mapping[str, Any]
+
+
+class _Filter(BaseModel):
+    filter: list[dict[str, Any]] = []
+
+
+class _Data(BaseModel):
+    data_files: str | list[str] | dict[str, str | list[str]] | None = None
+
+
+class _Generation(BaseModel):
+    until: str | list[str] | None = None
+    max_gen_toks: int = Field(default=256, ge=1)
+
+
+class _Shapes(BaseModel):
+    """What of a task is looked into must at least have this form."""
+
+    dataset_kwargs: _Data | None = None
+    filter_list: list[_Filter] | None = None
+    generation_kwargs: _Generation | None = None
+    num_fewshot: int | None = Field(default=None, ge=0)
 
 
 @dataclass(frozen=True)
@@ -48,9 +71,15 @@ def is_task(found: object) -> bool:
 def read(path: Path) -> Task:
     """The file, on top of what it includes. Raises BadInput."""
     settings, files = _included(path, ())
+    try:
+        _Shapes.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"задача {path}: {where}: {first['msg']}", _MEND) from None
     data = _data_files(settings, path)
-    wanted = {name for splits in data.values() for name in splits}
-    return Task(path, settings, (*files, *sorted(wanted)))
+    used = {name for split in _splits(settings, data) for name in data.get(split, ())}
+    return Task(path, settings, (*files, *sorted(used)))
 
 
 def questions(task: Task) -> list[dict[str, Any]]:
@@ -62,9 +91,12 @@ def questions(task: Task) -> list[dict[str, Any]]:
             task, f"output_type {kind!r} не поддержан", "Есть multiple_choice и generate_until"
         )
     data = _data_files(settings, task.path)
-    split = next((settings[s] for s in _SPLITS if settings.get(s)), next(iter(data)))
-    shots = _shots(task, data, split)
-    docs = _docs(task, data, split)[0 if settings.get("fewshot_split") else len(shots) :]
+    split, examples = _splits(settings, data)
+    docs = _docs(task, data, split)
+    wanted = int(settings.get("num_fewshot") or 0)
+    shots = (docs if examples == split else _docs(task, data, examples))[:wanted] if wanted else []
+    if examples == split:  # an example is no question
+        docs = docs[len(shots) :]
     if not docs:
         raise _bad(task, f"в наборе {split!r} нет строк", "Проверьте data_files")
     step = -(-len(docs) // MOST_QUESTIONS)
@@ -183,11 +215,10 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _shots(task: Task, data: Mapping[str, tuple[Path, ...]], split: str) -> list[Doc]:
-    wanted = int(task.settings.get("num_fewshot") or 0)
-    if not wanted:
-        return []
-    return _docs(task, data, str(task.settings.get("fewshot_split") or split))[:wanted]
+def _splits(settings: Mapping[str, Any], data: Mapping[str, tuple[Path, ...]]) -> tuple[str, str]:
+    """Where the questions are, and where the examples before them."""
+    asked = next((str(settings[s]) for s in _SPLITS if settings.get(s)), next(iter(data)))
+    return asked, str(settings.get("fewshot_split") or asked)
 
 
 def _docs(task: Task, data: Mapping[str, tuple[Path, ...]], split: str) -> list[Doc]:

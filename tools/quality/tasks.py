@@ -53,9 +53,15 @@ def tasks_sha256(path: Path) -> str:
 
 
 def _task_files(path: Path) -> tuple[Path, ...]:
-    if path.suffix not in _YAML or not lm_eval.is_task(_parsed(path.read_text(encoding="utf-8"))):
+    """What a task of lm-eval reads beside itself; what can't be parsed, load_tasks complains of."""
+    if path.suffix not in _YAML:
         return ()
-    return tuple(file for file in lm_eval.read(path).files if file != path)
+    try:
+        found = _parsed(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return ()
+    files = lm_eval.read(path).files if lm_eval.is_task(found) else ()
+    return tuple(file for file in files if file != path)
 
 
 def _parsed(text: str) -> Any:

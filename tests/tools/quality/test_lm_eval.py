@@ -91,6 +91,12 @@ def test_examples_of_the_same_split_are_not_asked_again(tmp_path: Path) -> None:
     assert all("Planet 0?" in one.prompt for one in found)
 
 
+def test_examples_named_from_the_same_split_are_no_questions(tmp_path: Path) -> None:
+    task = _CHOICE.replace("fewshot_split: validation", "fewshot_split: test")
+    path = write(tmp_path, task, planets_jsonl=planets(3), shots_jsonl=SHOT)
+    assert len(load_tasks(path)[0]) == 2
+
+
 def test_a_long_set_is_thinned_and_says_so(tmp_path: Path) -> None:
     found, _ = load_tasks(choice_task(tmp_path, 2 * MOST_QUESTIONS + 1))
     assert len(found) <= MOST_QUESTIONS
@@ -121,6 +127,20 @@ def test_the_hash_covers_the_data(tmp_path: Path) -> None:
     assert tasks_sha256(path) != before
 
 
+def test_data_that_no_question_needs_may_be_missing(tmp_path: Path) -> None:
+    task = _CHOICE.replace("validation: shots", "train: gone.jsonl, validation: shots")
+    path = write(tmp_path, task, planets_jsonl=planets(), shots_jsonl=SHOT)
+    assert len(load_tasks(path)[0]) == 2
+    assert tasks_sha256(path)
+
+
+def test_a_file_that_broke_since_has_another_hash(tmp_path: Path) -> None:
+    path = choice_task(tmp_path)
+    before = tasks_sha256(path)
+    path.write_text("questions: [", encoding="utf-8")
+    assert tasks_sha256(path) != before
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -133,6 +153,9 @@ def test_the_hash_covers_the_data(tmp_path: Path) -> None:
         (("{{question.strip()}}", "{{frage}}"), "question"),
         (("doc_to_target: label", 'doc_to_target: "7"'), "7"),
         (("doc_to_choice: choices", "doc_to_choice: question"), "doc_to_choice"),
+        (("num_fewshot: 1", "num_fewshot: many"), "num_fewshot"),
+        (("num_fewshot: 1", "filter_list: strict"), "filter_list"),
+        (("num_fewshot: 1", "generation_kwargs: [1]"), "generation_kwargs"),
         (("{{question.strip()}}", "{{''.__class__.__mro__}}"), "__class__"),
     ],
 )  # fmt: skip

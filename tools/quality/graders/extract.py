@@ -3,22 +3,16 @@
 import re
 
 from tools.quality.graders.base import Asked, Grade, Judge, Question
+from tools.quality.graders.exact import GRADER as EXACT
 from tools.quality.graders.exact import plain
+from tools.quality.graders.regex import Regex
 
 
-class Extract:
+class Extract(Regex):
     """`pattern`, its first group if it has one, at its first place; `answer` as for exact."""
 
-    needs_answer = True
-
     def check(self, question: Question, judge: Judge | None) -> str | None:
-        if not question.pattern:
-            return "нет pattern"
-        try:
-            re.compile(question.pattern)
-        except re.error as error:
-            return f"pattern не разобрать: {error}"
-        return None if question.answer not in (None, "", ()) else "нет answer"
+        return super().check(question, judge) or EXACT.check(question, judge)
 
     async def grade(self, asked: Asked, text: str) -> Grade:
         right = asked.question.answer
