@@ -66,11 +66,12 @@ class Session:
             answer, stale = await self._exchange(body, fresh=retried)
             if answer.status == 200:
                 dialect.accept(level)
-            if time.perf_counter() >= self.stop_at:
-                return answer
-            if stale and not retried:
+            now = time.perf_counter()
+            if stale and not retried and now < self.cut_at:  # also after the last moment to ask
                 retried = True
                 continue
+            if now >= self.stop_at:
+                return answer
             fewer = (
                 dialect.after_refusal(level, self._protocol.levels)
                 if answer.status in _REFUSED

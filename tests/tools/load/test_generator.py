@@ -15,7 +15,8 @@ from knowledge.errors import BadInput
 from knowledge.types import ClosedLoop, Lengths, Poisson, RequestSample, Workload
 from tests.tools.load.server import BASIC_FIELDS, ExactServer, Script
 from tools.load.generator import RoundOutcome, run_round
-from tools.load.prompts import PromptSource
+from tools.load.prompts import Prompt, PromptSource
+from tools.load.session import Session
 from tools.load.target import NO_CONTINUOUS_USAGE, NO_IGNORE_EOS, Target
 from tools.load.tokenizer import Tokenizer
 
@@ -174,6 +175,23 @@ async def test_a_kept_connection_closed_in_the_moment_of_sending_is_tried_once_m
     assert len(outcome.samples) > 4
     assert server.connections == len(outcome.samples)
     assert all(s.ok for s in outcome.samples)
+
+
+async def test_what_was_asked_in_time_is_tried_once_more_after_the_last_moment_to_ask(
+    workload: Make,
+) -> None:
+    prompt = Prompt("three words here", 3, 4)
+    async with ExactServer(Script(drops_second=True)) as server:
+        session = Session(Target(server.url, "exact"), workload())
+        first = await session.ask(prompt)
+        session.stop_at = time.perf_counter()
+        second = await session.ask(prompt)
+        session.cut_at = time.perf_counter()
+        third = await session.ask(prompt)
+        await session.close()
+    assert (first.error, second.error) == (None, None)
+    assert third.error is not None, "the drain is over too"
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize(
