@@ -22,6 +22,7 @@ def check(question: Question, draft: Draft) -> None:
     for look in (
         _unknown,
         _memory,
+        _together,
         _formats,
         _context,
         _latencies,
@@ -32,6 +33,25 @@ def check(question: Question, draft: Draft) -> None:
         _promises,
     ):
         look(question, draft)
+
+
+_TOTAL = r"(?:суммарно|всего|итого|в сумме|вместе|total)\D{0,12}(\d{2,4})\s*(?:гб|gb|гиг\w*)"
+
+
+def _together(question: Question, draft: Draft) -> None:
+    """«4 по 80, суммарно 240»: said wrongly."""
+    said, count = compiled(_TOTAL).search(question.text), question.frame.devices
+    if said is None or not count or count < 2 or not question.gpus:
+        return
+    each = question.gpus[0].device.memory_bytes
+    rounded = round(each / 2**30 / 8) * 8 or round(each / 2**30)
+    if abs(float(said[1]) / (count * rounded) - 1) > 0.12:
+        draft.warn(
+            f"Числа не сходятся: {count} × {rounded} ГБ — это {count * rounded} ГБ, а не {said[1]}."
+            " Считаю по картам.",
+            f"The numbers contradict: {count} × {rounded} GB is {count * rounded} GB, not"
+            f" {said[1]}.",
+        )
 
 
 def _unknown(question: Question, draft: Draft) -> None:
@@ -203,7 +223,9 @@ def _links(question: Question, draft: Draft) -> None:
 
 def _heads(question: Question, draft: Draft) -> None:
     tp, cards = question.frame.tp, question.frame.devices
-    compares = question.has(r"чем на \d|медленн|быстрее|чем 1|than (?:on )?(?:one|1)")
+    compares = question.has(
+        r"или|(?<![a-z])vs|чем на \d|медленн|быстрее|чем 1|than (?:on )?(?:one|1)"
+    )
     if tp and cards and not compares and tp * (question.frame.pp or 1) > cards:
         widest = max(n for n in (1, 2, 4, 8, 16) if n <= cards)
         draft.warn(

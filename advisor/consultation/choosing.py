@@ -61,8 +61,10 @@ def _with_parts(question: Question, first: str) -> list[str]:
     if not getattr(modules()[first], "PART", False):
         return chosen
     for clause in clauses(question):
-        best = next(iter(ranked(clause)), ("", 0.0))
-        name, score = best
+        found = ranked(clause)
+        if _LISTED.match(clause.raw):
+            found = [pair for pair in found if not any(pair[0] in covers(one) for one in chosen)]
+        name, score = next(iter(found), ("", 0.0))
         if score < _PART or name in chosen or not getattr(modules()[name], "PART", False):
             continue
         if any(name in covers(one) for one in chosen):
@@ -94,7 +96,9 @@ def injected(question: Question) -> bool:
     return orders_the_machine(question) and not (question.has_model and question.frame.gpus)
 
 
-_CLAUSE = re.compile(r"[?!;\n]+|\.(?=\s|$)|,\s|:\s|\s(?:и|а также|and)\s", re.I)
+_LISTED = re.compile(r"\d\)")
+"""«1) влезет? 2) почём?»: every number is a question of its own."""
+_CLAUSE = re.compile(r"[?!;\n]+|\s(?=\d\)\s)|\.(?=\s|$)|,\s|:\s|\s(?:и|а также|and)\s", re.I)
 _PARTICULARS = re.compile(
     r"(?<![a-zа-я])(а|и|ну|если|что если|то|вот|на|в|во|с|для|при|по|до|из|же|тогда|теперь|давай|"
     r"возьмем|возьму|пусть|будет|взять|будут|модел[ьи]|имя|карт\w*|карта|gpu|штук\w*|контекст\w*|"

@@ -18,6 +18,10 @@ _FOLLOWS = re.compile(
 )
 _CARDS = re.compile(r"(?:на|с) (\d{1,2})(?: (?:таких|таких же|штук\w*))?\W*$")
 """«а если на двух?» after a question about cards: so many of them."""
+_CROWD = re.compile(
+    r"(?:юзеров|пользователей|человек|запросов|клиентов|диалогов|чатов|users|requests)\s+(\d+)\W*$"
+)
+"""«а если таких юзеров 10?»"""
 _NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s?([кk](?![a-zа-я]))?\W*$")
 _TOKENS = 512
 """From here on a bare number is a length rather than a number of requests."""
@@ -66,6 +70,9 @@ def _bare_number(text: str, old: Frame) -> Frame:
     cards = _CARDS.search(text)
     if cards and old.gpus:
         return Frame(gpu_count=int(cards[1]))
+    crowd = _CROWD.search(text)
+    if crowd:
+        return Frame(concurrency=int(crowd[1]))
     number = _NUMBER.search(text)
     if number is None:
         return Frame()

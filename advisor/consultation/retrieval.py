@@ -58,7 +58,7 @@ _SYNONYMS = {
     "приоритет": "priority",
 }
 _DOMAIN = re.compile(
-    r"llm|модел|ток/с|max[-_"
+    r"llm|модел|ток/с|tok/s|бенч|bench|нод[аеуы]|max[-_"
     r" ]|inference|инференс|gpu|гпу|карт|видеокарт|cuda|vllm|sglang|tgi|triton|tensorrt|"
     r"onnx|llama|квант|quant|batch|батч|ток[её]н|token|kv|ttft|tpot|itl|latency|задержк|"
     r"латентн|throughput|"

@@ -39,7 +39,7 @@ def score(question: Question) -> float:
     own = question.own
     if not (own.documents or own.tokens_total):
         return 0
-    if question.has(r"api|окуп|выгодн") and not own.documents:
+    if question.has(r"api|(?<!п)окуп|выгодн") and not own.documents:
         return 0
     return 9.3 if question.has_model or own.hours else 7
 

@@ -34,7 +34,7 @@ EXAMPLES = (
 
 def score(question: Question) -> float:
     asked = question.has(
-        r"окуп|отоб[ьъ]|break.?even|payback|выгодн|с какого объ?ема|при каком"
+        r"(?<!п)окуп|отоб[ьъ]|break.?even|payback|выгодн|с какого объ?ема|при каком"
         r" объ?[её]ме|дешевле.*api|api.*дешевле|своя.*api|api.*(сво[яей]|собств)|переходить с"
         r" api|отказаться от api"
     )
@@ -51,7 +51,7 @@ def score(question: Question) -> float:
         )
     if (frame.gpu_hour and frame.per_million) or (frame.hours and frame.shares):
         return 9.5
-    return 7.5 if question.has(r"api|окуп|openai|апи") else 3
+    return 7.5 if question.has(r"api|(?<!п)окуп|openai|апи") else 3
 
 
 async def write(question: Question, draft: Draft) -> None:
@@ -122,7 +122,9 @@ def _hosted(question: Question) -> bool:
     frame = question.frame
     if question.has_model or frame.per_million or frame.tokens_per_day:
         return False
-    asked = question.has(_THAN + r"|окуп|безубыт") and question.has(r"сво|карт|желез|gpu|аренд")
+    asked = question.has(_THAN + r"|(?<!п)окуп|безубыт") and question.has(
+        r"сво|карт|желез|gpu|аренд"
+    )
     return bool(asked and api_price_in(question.text))
 
 

@@ -32,6 +32,12 @@ _COUNT = (
 )
 
 
+_LEAST = (
+    r"(сколько|скольк\w+)\s+(минимум|минимально|как минимум)|"
+    r"минимальн\w+ (число|количеств)\w* (карт|gpu|видеокарт)"
+)
+"""«сколько минимум 5090-х»: a count, whatever the cards are called."""
+
 EXAMPLES = (
     "сколько пользователей выдержит модель на карта",
     "сколько одновременных запросов держит модель на # карта с контекстом #",
@@ -51,17 +57,17 @@ PART = True
 
 
 def score(question: Question) -> float:
+    placed = bool(question.frame.gpus) and question.has_model
     if question.has(_COUNT):
-        if question.frame.gpus and question.has_model:
-            return 9
-        return 0
+        return 9 if placed else 0
+    if placed and question.has(_LEAST):
+        return 9
     if not question.has(_MANY) or question.has(
         r"(?<![a-zа-я])(kv|кв)(?![a-zа-я])[^.?]*(сколько (вес|заним)|размер)"
     ):
         return 0
-    if question.has(r"литтл|little") or (question.frame.requests_per_s and question.frame.e2e_ms):
-        return 0
-    if question.has(r"токен\w*( в |/)с|ток/с|tok/s"):
+    littles = question.frame.requests_per_s and question.frame.e2e_ms
+    if littles or question.has(r"литтл|little|токен\w*( в |/)с|ток/с|tok/s"):
         return 0
     return 8.5 if question.has_model and question.frame.gpus else 6.5 if question.has_model else 4.2
 
@@ -73,7 +79,7 @@ async def write(question: Question, draft: Draft) -> None:
     if setting is None or setting.gpu is None:
         needs_model(draft)
         return
-    if question.has(_COUNT):
+    if question.has(rf"{_COUNT}|{_LEAST}"):
         _count(question, setting, draft)
         return
     gguf_size(question, setting, draft)
@@ -193,8 +199,9 @@ def _count(question: Question, setting: Setting, draft: Draft) -> None:
     )
     draft.work(
         f"веса {draft.gib(found.weights_bytes)} + KV {setting.concurrency} ×"
-        f" {draft.gib(found.kv_held)} + движок {draft.gib(found.overhead_bytes)} ≤ {count}"
-        f" × {draft.gib(setting.gpu.device.memory_bytes)} × 0,9"
+        f" {draft.gib(found.kv_held)} = {draft.gib(found.kv_held * setting.concurrency)} + движок"
+        f" {draft.gib(found.overhead_bytes)} ≤ {count} ×"
+        f" {draft.gib(setting.gpu.device.memory_bytes)} × 0,9"
     )
     kv_line(setting, found.kv_per_token, found.kv_per_sequence, draft, found.kv_copies)
     assumptions(draft, setting, skip=("одна ", "выход"))

@@ -56,7 +56,7 @@ def score(question: Question) -> float:
     if not question.has(_COST) and not question.own.gpu_hour:
         return 0
     cases = (
-        (question.has(r"окуп|выгодн|break.?even"), 5.0),
+        (question.has(r"(?<!п)окуп|выгодн|break.?even"), 5.0),
         (frame.gpu_hour and frame.tokens_per_s, 9.4),
         (_one_answer(question), 9.1),
         (frame.gpu_hour and question.has(_PERIOD), 8.8),

@@ -66,6 +66,11 @@ async def write(question: Question, draft: Draft) -> None:
                 f"**{name} на {gpu.name}: нет, не поддерживается.**",
                 f"**{name} on {gpu.name}: no.**",
             )
+            if scheme == "bf16":
+                draft.lead(
+                    "Запускайте в FP16: `--dtype half` (то же, что `--dtype float16`).",
+                    "Run it in FP16: `--dtype half`.",
+                )
         support = formats.matrix(question.frame.engine or "vllm", scheme, gpu)
         if support:
             draft.cite(support.source)

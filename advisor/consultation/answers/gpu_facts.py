@@ -122,9 +122,14 @@ def _with_model(question: Question, draft: Draft, counts: tuple[int, int]) -> No
             return
         least = fewest(setting, setting.concurrency)
         if least and least[0] > count and not (index < len(said) and said[index]):
+            few = room(setting)
+            draft.add(
+                f"**Одна {gpu.name}** не подходит: {setting.subject.title} в {setting.label} не"
+                f" влезает (веса {draft.gib(few.weights_bytes)}, доступно"
+                f" {draft.gib(few.usable_bytes)}); нужно {least[0]}."
+            )
             count = least[0]
             setting = setting.change(count=count)
-            draft.assume(f"{gpu.name}: сколько карт, не сказано; взято наименьшее, {count}")
         if formats.how(setting.weights, gpu) == "no":
             setting = setting.change(weights="fp16")
         found = room(setting)
@@ -137,8 +142,9 @@ def _with_model(question: Question, draft: Draft, counts: tuple[int, int]) -> No
             continue
         seen = forecast(question, setting)
         draft.add(
-            f"**{_times(count, gpu)}**: {setting.subject.title} в {setting.label} влезает, запросов"
-            f" в памяти {found.most}; TTFT {draft.interval(seen.ttft_ms, 'мс', 'ms')}, TPOT"
+            f"**{_times(count, gpu)}**: {setting.subject.title} в {setting.label} влезает (веса"
+            f" {draft.gib(found.weights_bytes)}), запросов в памяти {found.most}; TTFT"
+            f" {draft.interval(seen.ttft_ms, 'мс', 'ms')}, TPOT"
             f" {draft.interval(seen.tpot_ms, 'мс', 'ms')} ({seen.speed_provenance.russian})."
         )
         _per_million(question, setting, draft)

@@ -7,6 +7,7 @@ from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, Subject, resolve
 from advisor.consultation.writing import Draft
 from advisor.report.numbers import plural
+from knowledge.patterns import compiled
 
 _KV = r"(?<![a-zа-я])(kv|кв)(?![a-zа-я])|кэш ключ|кеш ключ"
 _HALF = r"fp-?8|int-?8|8.?бит|квант|переве|держа|хран"
@@ -19,6 +20,14 @@ EXAMPLES = (
     "сколько kv кэша сэкономит fp8",
     "how big is the kv cache",
 )
+PART = True
+
+
+_ROOM = (
+    r"(?:под kv|под кэш|под кеш|kv[^.?!]{0,20}(?:остал|ест|доступн)|остал\w*)[^.?!]{0,25}?"
+    r"(\d+(?:[.,]\d+)?)\s*(гиб|gib|гб|gb|гиг\w*)"
+)
+"""«под kv осталось ровно 10 ГиБ»."""
 
 
 def score(question: Question) -> float:
@@ -28,6 +37,8 @@ def score(question: Question) -> float:
         r"offload|выгру|rout|логах|preempt|мониторить|разнос"
     ):
         return 0
+    if question.has_model and question.has(_ROOM) and question.has(r"сколько|скока|how many"):
+        return 9.5
     if question.has_model and question.has(
         r"сколько|размер|занима|весит|вес|отъе|size|per token|how (much|big)|во"
         r" сколько|почему|объ?[её]м|эконом|на токен|посчита|скуша|нужно"
@@ -82,6 +93,7 @@ async def write(question: Question, draft: Draft) -> None:
             " Включается `--kv-cache-dtype fp8`; качество проверьте на своих данных.",
             f"In FP8: **{draft.gib(total / 2)}**, half of it.",
         )
+    _tokens_in(question, per_token, draft)
     kv_line(setting, per_token, per_sequence, draft)
     if len(question.models) > 1:
         _compare(question, setting, per_token, draft)
@@ -95,14 +107,32 @@ async def write(question: Question, draft: Draft) -> None:
         cite_model(draft, model)
 
 
+def _tokens_in(question: Question, per_token: float, draft: Draft) -> None:
+    """How many tokens the memory that is left for the cache holds."""
+    left = compiled(_ROOM).search(question.text)
+    if left is None:
+        return
+    size = float(left[1].replace(",", ".")) * 2**30
+    tokens = size / per_token
+    draft.note_figure("tokens", tokens)
+    draft.lead(
+        f"В {draft.gib(size)} входит **{draft.num(tokens, 0)} токенов** на всех.",
+        f"{draft.gib(size)} hold **{tokens:.0f} tokens** in all.",
+    )
+    draft.work(f"{draft.gib(size)} / {draft.gib(per_token)} = {draft.num(tokens, 0)} токенов")
+
+
 def _compare(question: Question, setting: Setting, per_token: float, draft: Draft) -> None:
+    said = question.frame.context_tokens or question.frame.input_tokens
+    tokens = setting.context_tokens * setting.concurrency if said else 0
     for other in question.models[1:]:
         theirs = kv_per_token(setting.change(subject=Subject(other.title, other.facts, other)))
         times = theirs / per_token
         word = draft.say("больше", "larger") if times >= 1 else draft.say("меньше", "smaller")
         ratio = times if times >= 1 else 1 / times
         draft.lead(
-            f"У {other.title} — {draft.gib(theirs)} на токен, в"
+            f"У {other.title} — {draft.gib(theirs)} на токен"
+            f"{f' ({draft.gib(theirs * tokens)} на то же)' if tokens else ''}, в"
             f" **{draft.num(ratio, 1).removesuffix(',0')}** раза {word}: там {other.facts.kv_heads}"
             f" KV heads ({other.facts.attention.value.upper()}) против {setting.facts.kv_heads}"
             f" ({setting.facts.attention.value.upper()}).",

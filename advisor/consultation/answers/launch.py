@@ -1,5 +1,6 @@
 """The launch command for a model on a device."""
 
+from advisor.consultation.answers import _kubernetes as kubernetes
 from advisor.consultation.answers._common import (
     ask,
     assumptions,
@@ -14,6 +15,7 @@ from advisor.consultation.calculators import formats
 from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import Setting, resolve
+from advisor.consultation.understanding.wishes import Wishes, wishes
 from advisor.consultation.writing import Draft
 
 EXAMPLES = (
@@ -40,7 +42,7 @@ def score(question: Question) -> float:
     if question.has(
         r"команд\w*|какие флаги|какие параметры запуска|аргумент\w* запуска|launch command|строк\w*"
         r" запуска|докер|docker|vllm serve|конфиг\w* (для|vllm|sglang)|флаги"
-    ):
+    ) or _manifest(question):
         return 8.9 if question.has_model else 5
     if question.has(_SETTINGS):
         return 8.9 if question.has_model else 0
@@ -52,6 +54,13 @@ def score(question: Question) -> float:
     return 4.4 if question.has_model and question.has(r"^(запусти|подними|разверни)") else 0
 
 
+def _manifest(question: Question) -> bool:
+    """A Kubernetes object is to be written."""
+    return question.has(_KUBERNETES) and question.has(
+        r"накидай|напиши|дай|манифест|manifest|yaml|ямл|пример|deployment под|как (?:развер|запуст)"
+    )
+
+
 _SETTINGS = (
     r"(порекоменд\w*|посовет\w*|подбер\w*|какие|каки[ем] (лучше|оптимальн\w+)|лучшие|оптимальн\w+|"
     r"recommend|best|optimal|suggest)[^.?]{0,30}"
@@ -59,12 +68,19 @@ _SETTINGS = (
     r"^\W*(настрой|сконфигурируй|оптимальн\w+ конфиг)"
 )
 """Settings are asked for: the command, and why each of them."""
+_KUBERNETES = r"k8s|kubernetes|кубер\w*|deployment|деплоймент\w*|helm"
 
 
 async def write(question: Question, draft: Draft) -> None:
     setting = resolve(question.frame)
     if setting is None:
         ask(draft, "Для какой модели и GPU нужна команда?", "For which model and GPU?")
+        if _manifest(question):
+            cards = question.frame.devices or 1
+            flags = ["ПАПКА_МОДЕЛИ", *([f"--tensor-parallel-size {cards}"] if cards > 1 else [])]
+            draft.add("Пока с именем модели вместо `ПАПКА_МОДЕЛИ`:", "With a placeholder:")
+            draft.add("```yaml\n" + kubernetes.manifest(flags, cards, "8000") + "\n```")
+            draft.cite("vLLM documentation, Deployment, Kubernetes", "2026-11-01")
         return
     if setting.gpu is None:
         setting = usual_gpu(setting, question, draft)
@@ -92,7 +108,8 @@ async def write(question: Question, draft: Draft) -> None:
         )
         setting = setting.change(count=more[0]) if more else setting.change(weights="int4")
         found = room(setting)
-    draft.add("```bash\n" + command(setting, question, found.most) + "\n```")
+    language = "yaml" if question.has(_KUBERNETES + r"|compose") else "bash"
+    draft.add(f"```{language}\n" + command(setting, question, found.most) + "\n```")
     _expected(question, setting, draft)
     _notes_of(setting, draft)
     assumptions(draft, setting, skip=("одновременных",))
@@ -147,9 +164,19 @@ def _context(setting: Setting, question: Question) -> int:
     return asked or min(8192, setting.facts.max_position)
 
 
+def _wished(question: Question) -> Wishes:
+    """What this message asks of the command, over what those before it asked."""
+    own = wishes(question.raw)
+    for text in reversed(question.history if question.follow_up else ()):
+        old = wishes(text)
+        own = Wishes(old.flags | own.flags, own.model or old.model, own.hub_token or old.hub_token)
+    return own
+
+
 def command(setting: Setting, question: Question, most: int) -> str:
     """The command of the engine that was asked for; vLLM else."""
-    hub = setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ"
+    wished = _wished(question)
+    hub = wished.model or (setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ")
     context = _context(setting, question)
     if setting.engine == "sglang":
         return _lines(
@@ -182,7 +209,10 @@ def command(setting: Setting, question: Question, most: int) -> str:
         flags.append(f"--tensor-parallel-size {setting.layout.tp}")
     if setting.layout.pp > 1:
         flags.append(f"--pipeline-parallel-size {setting.layout.pp}")
-    flags += [f"--max-model-len {context}", f"--gpu-memory-utilization {setting.utilization:g}"]
+    asked = dict(wished.flags)
+    port, share = asked.pop("port", "8000"), asked.pop("gpu-memory-utilization", "")
+    share = share or f"{setting.utilization:g}"
+    flags += [f"--max-model-len {context}", f"--gpu-memory-utilization {share}"]
     if setting.weights == "fp8" and not setting.facts.quantization:
         flags.append("--quantization fp8")
     if setting.weights == "fp16" and setting.facts.dtype != "float16":
@@ -190,27 +220,37 @@ def command(setting: Setting, question: Question, most: int) -> str:
     if setting.kv in ("fp8", "int8"):
         flags.append("--kv-cache-dtype fp8")
     streams = question.frame.concurrency or (256 if question.has(_SETTINGS) else None)
-    if streams:
+    if streams and "max-num-seqs" not in asked:
         flags.append(f"--max-num-seqs {min(streams, max(1, most))}")
+    flags += [
+        f"--{name}" if value is True else f"--{name} {value}" for name, value in asked.items()
+    ]
     if question.has(r"compose"):
-        return _compose(flags)
+        return _compose(flags, str(port))
+    if question.has(_KUBERNETES):
+        return kubernetes.manifest(flags, setting.count, str(port))
     if question.has(r"docker|докер"):
+        token = " -e HF_TOKEN" if wished.hub_token or _gated(setting) else ""
         head = (
-            "docker run --gpus all --ipc=host -p 127.0.0.1:8000:8000"
+            f"docker run --gpus all --ipc=host -p 127.0.0.1:{port}:8000{token}"
             " -v ~/.cache/huggingface:/root/.cache/huggingface vllm/vllm-openai:latest --model"
         )
         return _lines(head, flags)
-    return _lines("vllm serve", [*flags, "--host 127.0.0.1", "--port 8000"])
+    return _lines("vllm serve", [*flags, "--host 127.0.0.1", f"--port {port}"])
 
 
-def _compose(flags: list[str]) -> str:
+def _gated(setting: Setting) -> bool:
+    return bool(setting.subject.known and setting.subject.known.gated)
+
+
+def _compose(flags: list[str], port: str) -> str:
     """The same flags as a compose service."""
     lines = [
         "services:",
         "  vllm:",
         "    image: vllm/vllm-openai:latest  # закрепите версию",
         "    ipc: host",
-        '    ports: ["127.0.0.1:8000:8000"]',
+        f'    ports: ["127.0.0.1:{port}:8000"]',
         '    volumes: ["~/.cache/huggingface:/root/.cache/huggingface"]',
         "    command: >-",
         f"      --model {flags[0]}",
@@ -239,7 +279,7 @@ def _notes_of(setting: Setting, draft: Draft) -> None:
             "`--quantization fp8` квантует веса при загрузке; готовый FP8 checkpoint загрузится"
             " быстрее и без флага."
         )
-    if setting.subject.known and setting.subject.known.gated:
+    if _gated(setting):
         draft.add("Модель gated: сначала примите лицензию на хабе и войдите (`hf auth login`).")
     draft.add(
         "Флаги сверяйте с установленной версией (`vllm serve --help`): `advisor optimize` читает их"

@@ -162,8 +162,9 @@ def _lead(speeds: list[tuple[float, Setting]], draft: Draft) -> None:
         return
     slow, other = speeds[-1]
     draft.lead(
-        f"**По скорости — {best.subject.title} в {best.label}:** TPOT в {draft.num(slow / fast, 2)}"
-        f" раза ниже, чем у {other.subject.title} в {other.label} (прогноз).",
+        f"**По скорости — {best.subject.title} в {best.label}, она быстрее:** TPOT в"
+        f" {draft.num(slow / fast, 2)} раза ниже, чем у {other.subject.title} в"
+        f" {other.label} (прогноз).",
         f"**Faster: {best.subject.title} in {best.label}**, {slow / fast:.2f} times by TPOT"
         " (predicted).",
     )

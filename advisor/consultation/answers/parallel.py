@@ -6,6 +6,7 @@ from advisor.consultation.calculators.memory import fewest, room
 from advisor.consultation.question import Question
 from advisor.consultation.setting import resolve
 from advisor.consultation.writing import Draft
+from knowledge.types import Attention
 
 _WORDS = (
     r"(?<![a-zа-я])(tp|pp|dp|ep)(?![a-z])|tensor.?parallel|pipeline.?parallel|data.?parallel|expert.?parallel|тензорн\w+"
@@ -33,6 +34,12 @@ def score(question: Question) -> float:
     if question.has(r"медленн|почему|упал|просел|хуже"):
         return 4
     if question.has(r"команд|флаг|влез|помест|serve|как (запуст|подня|разверн)"):
+        return 4
+    if question.frame.nodes and question.has(r"(?<![a-z])tp") and question.has(r"(?<![a-z])pp"):
+        return 9.5
+    if question.has(
+        r"(прикин|оцени|сколько|какой|какая|ожида)\w*[^.?]{0,20}(ttft|tpot|ток/с|tok/s)"
+    ):
         return 4
     return 8.2
 
@@ -70,6 +77,16 @@ async def write(question: Question, draft: Draft) -> None:
             " карту.",
             f"**NVLink matters for {size}:** two all-reduces per layer; over PCIe prefer PP or"
             " replicas.",
+        )
+    if question.models and question.models[0].facts.attention is Attention.MLA:
+        draft.lead(
+            f"У {question.models[0].title} — MLA: KV cache — один латентный вектор на слой, его"
+            " нельзя поделить по головам, и при TP **каждая карта хранит его целиком** (копия)."
+            " Это не ошибка. Делят запросы, а не головы: attention через DP"
+            " (`--data-parallel-size 8 --enable-expert-parallel`), эксперты через EP; тогда у"
+            " каждой карты свой KV cache.",
+            "MLA keeps one latent vector per layer, so TP copies the KV cache to every card; use"
+            " data-parallel attention with expert parallel.",
         )
     moe = question.models and question.models[0].facts.experts
     if question.has(r"(?<![a-z])ep(?![a-z])|expert|эксперт"):

@@ -71,6 +71,7 @@ async def write(question: Question, draft: Draft) -> None:
     seen = forecast(question, setting)
     if goals != Goals():
         _kept(question, setting, goals, seen, draft)
+        _elsewhere(question, setting, goals, draft)
     else:
         _promise(setting, seen, where, draft)
     _levels(setting, draft)
@@ -79,6 +80,25 @@ async def write(question: Question, draft: Draft) -> None:
     cite_prediction(draft, seen)
     slo = f" --slo ttft_p95={frame.ttft_ms:g}ms" if frame.ttft_ms else ""
     offer_session(draft, question, slo=slo)
+
+
+def _elsewhere(question: Question, setting: Setting, goals: Goals, draft: Draft) -> None:
+    """The same goals on the other cards that were named."""
+    for gpu in question.gpus[1:3]:
+        other = setting.change(gpu=gpu)
+        if not room(other).loads:
+            draft.lead(f"На {gpu.name} не влезает.", f"It does not fit on {gpu.name}.")
+            continue
+        seen = forecast(question, other)
+        ok = goals.hold(seen, other.output_tokens)
+        word = draft.say("Да" if ok else "Нет", "Yes" if ok else "No")
+        draft.lead(
+            f"**{word} на {gpu.name}** (прогноз): TTFT {draft.interval(seen.ttft_ms, 'мс', 'ms')},"
+            f" TPOT {draft.interval(seen.tpot_ms, 'мс', 'ms')}.",
+            f"**{word} on {gpu.name}** (predicted): TPOT"
+            f" {draft.interval(seen.tpot_ms, 'мс', 'ms')}.",
+        )
+        cite_prediction(draft, seen)
 
 
 def _kept(

@@ -32,7 +32,7 @@ PART = True
 def score(question: Question) -> float:
     frame = question.frame
     if question.own.tokens_per_day or question.own.requests_per_day:
-        return 8.9 if not question.has(r"окуп|выгодн") else 5
+        return 8.9 if not question.has(r"(?<!п)окуп|выгодн") else 5
     return 4 if frame.tokens_per_day and question.follow_up else 0
 
 

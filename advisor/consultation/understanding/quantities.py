@@ -17,13 +17,13 @@ from advisor.consultation.understanding.numbers import (
 )
 from knowledge.patterns import compiled
 
-_CURRENCY = (
+CURRENCY = (
     r"(\$|€|₽|долл?\w*|бакс\w*|usd|дол\b|евро|eur\b|руб\w*|rub\b|р\.|р(?![a-zа-я])|цент\w*|"
     r"cents?\b|тугрик\w*)"
 )
-_HOUR = rf"(?:{PER}|\s)(?:1\s*)?(?:gpu[- ]?)?(?:час|ч(?![a-zа-я])|h(?:ou)?rs?\b|hour|h\b)"
-_MONTH = r"(?:\s*(?:/|в|за|per|a)\s*)(?:мес\w*|month|mo\b)"
-_MILLION = (
+HOUR = rf"(?:{PER}|\s)(?:1\s*)?(?:gpu[- ]?)?(?:час|ч(?![a-zа-я])|h(?:ou)?rs?\b|hour|h\b)"
+MONTH = r"(?:\s*(?:/|в|за|per|a)\s*)(?:мес\w*|month|mo\b)"
+MILLION = (
     r"\s*(?:/|за|per|на|a)?\s*(?:каждый\s*)?(?:1\s*)?(?:млн|миллион\w*|m(?:illion)?\b|лям\w*|"
     r"mtok\w*|1m)"
 )
@@ -67,8 +67,8 @@ def _slashes(reader: Reader, values: Values) -> None:
 
 
 def _money(reader: Reader, values: Values) -> None:
-    tail = f"(?P<tail>{_HOUR}|{_MONTH}|{_MILLION})?"
-    after = rf"{NUM}{MULT}\s*{_CURRENCY}{tail}"
+    tail = f"(?P<tail>{HOUR}|{MONTH}|{MILLION})?"
+    after = rf"{NUM}{MULT}\s*{CURRENCY}{tail}"
     before = rf"(?<!\w)[$€₽]\s*(\d+(?:[.,]\d+)?){MULT}(){tail}"
     hourly = bool(compiled(r"час|hour|/ ?h\b|/ ?ч\b").search(reader.text))
     millions = bool(compiled(r"милл|млн|1m\b|million|mtok").search(reader.text))
@@ -85,7 +85,7 @@ def _money(reader: Reader, values: Values) -> None:
             value *= scale(match[2])
         if word.startswith(("цент", "cent")):
             value /= 100
-        money = Money(value=value, currency=_currency(word))
+        money = Money(value=value, currency=currency_of(word))
         context = reader.text[max(0, match.start() - 45) : match.start()]
         _place(money, role, context, reader.text[match.end() : match.end() + 30], values)
         reader.hide(*match.span())
@@ -100,12 +100,12 @@ def _place(money: Money, tail: str, before: str, after: str, values: Values) -> 
             r"купи|покуп|куплен|приобре|за карту|капекс|capex|buy|purchase|"
             r"бюджет\w* на (?:желез|сервер|карт|видеокарт)|на (?:желез|видеокарт|покупку)"
         ).search(before + after)
-        and not compiled(rf"{_HOUR}|{_MONTH}").search(tail)
+        and not compiled(rf"{HOUR}|{MONTH}").search(tail)
     ):
         role = "purchase"
-    elif compiled(_HOUR).search(tail) or compiled(r" за (?:карту|gpu|штуку) в час").match(after):
+    elif compiled(HOUR).search(tail) or compiled(r" за (?:карту|gpu|штуку) в час").match(after):
         role = "hour"
-    elif compiled(_MONTH).search(tail):
+    elif compiled(MONTH).search(tail):
         role = "month"
     elif (
         compiled(r"млн|милл|mill|лям|1m|mtok|\bm\b").search(tail)
@@ -129,7 +129,8 @@ def _place(money: Money, tail: str, before: str, after: str, values: Values) -> 
         values["per_million"] = (*values.get("per_million", ()), money)
 
 
-def _currency(word: str) -> Currency:
+def currency_of(word: str) -> Currency:
+    """The currency of a word or a sign; dollars where it is no other."""
     if word.startswith(("₽", "руб", "rub", "р")):
         return "₽"
     return "€" if word.startswith(("€", "евро", "eur")) else "$"

@@ -100,16 +100,22 @@ def _plain_models(plain: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def masked(text: str) -> str:
+    """The question made even, with devices and models marked in their places: ⟦GG⟧, ⟦MM⟧."""
+    reader = Reader(_plain_models(normalize(text)))
+    values: dict[str, Any] = {}
+    _gpus(reader, values)
+    _models(reader, values)
+    return reader.text
+
+
+@lru_cache(maxsize=256)
 def outline(text: str, *, numbers: bool = True) -> str:
     """The question without its particulars: names to «модель» and «карта», numbers to «#».
 
     With `numbers` false the numbers stay: «2:4» is a word of its topic.
     """
-    reader = Reader(_plain_models(normalize(text)))
-    values: dict[str, Any] = {}
-    _gpus(reader, values)
-    _models(reader, values)
-    plain = reader.text
+    plain = masked(text)
     for marks, word in (("⟦G+⟧?", "карта"), ("⟦M+⟧?", "модель"), ("⟦U+⟧?", "имя")):
         plain = re.sub(marks, f" {word} ", plain)
     if not numbers:
@@ -432,7 +438,8 @@ def _memory(reader: Reader, values: dict[str, Any]) -> None:
     if ram and compiled(r"гб|гиг|gb|оператив|озу|ram").search(reader.text + "ram"):
         values["ram_gb"] = ram.value
     found = reader.first(
-        r"(?<![\w.,])(\d+(?:[.,]\d+)?)[\s-]*(?:х\s*)?(?:гб|гигабайт\w*|гиг\w*|gb|gib|гиб|g)(?![a-zа-я])"
+        r"(?<![\w.,])(\d+(?:[.,]\d+)?)[\s-]*(?:х\s*)?(?:гб|гигабайт\w*|гиг\w*|gb|gib|гиб|g)"
+        r"(?![a-zа-я]|\s*(?:ethernet|эзернет|бит|bit|сет|infiniband|/))"
     )
     if found:
         values["gpu_memory_gb"] = found.value
