@@ -34,7 +34,7 @@ def test_every_device_names_its_source_and_plausible_ceilings(entry):
     assert device.source
     assert entry.provenance
     assert not device.measured
-    assert 10e9 < device.memory_bytes < 600e9
+    assert 8e9 < device.memory_bytes < 600e9
     assert 0.05e12 < device.bandwidth_bytes_per_s < 10e12
     assert all(1e11 < flops < 2e16 for flops in device.flops_per_s.values())
     assert re.fullmatch(r"\d{4}-\d\d", entry.released)
@@ -44,6 +44,9 @@ def test_every_device_names_its_source_and_plausible_ceilings(entry):
 def test_dense_rates_double_with_each_halving_of_the_width(entry):
     """A figure with sparsity slipped in, or of half the accumulator, would be off by two."""
     rates = entry.device.flops_per_s
+    if entry.generation == "Pascal":  # no Tensor Cores, and 16 bits at a 64th of the rate
+        assert rates["float16"] < rates["float32"] < rates["int8"]
+        return
     assert rates["float32"] < rates["float16"]
     if "fp8" in rates:
         assert rates["fp8"] / rates["float16"] == pytest.approx(2, rel=0.05)

@@ -173,7 +173,7 @@ def _speed(one: Amount, found: list[Amount], said: Said) -> None:
         role = "prefill_tps"
     elif phases and one.led_by(r"декод|decode|генер"):
         role = "decode_tps"
-    elif one.led_by(_COPY) or _after(one, found, "replicas") or one.near(rf"(?:на|с) (?:кажд\w+ |1 )?(?:{_COPY})"):
+    elif _of_copy(one, found):
         role = "tps_replica"
     elif (one.near(_ONE) or _alone(one, found)) and not one.near(r"вместе|всего|суммарн"):
         role = "tps_card"
@@ -182,6 +182,12 @@ def _speed(one: Amount, found: list[Amount], said: Said) -> None:
     else:
         role = "tps_total"
     said.put(role, one.value, one)
+
+
+def _of_copy(one: Amount, found: list[Amount]) -> bool:
+    """The speed of one replica."""
+    beside = one.near(rf"(?:на|с) (?:кажд\w+ |1 )?(?:{_COPY})")
+    return one.led_by(_COPY) or beside or _after(one, found, "replicas")
 
 
 def _after(one: Amount, found: list[Amount], unit: str) -> bool:
