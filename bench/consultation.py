@@ -29,7 +29,7 @@ _QUESTION = (
 async def answers() -> dict[str, object]:
     """Right and asked by file, and the seconds of each answer after the first."""
     groups, seconds = {}, []
-    for name in [*exam.files(), *exam.held_out()]:
+    for name in [*exam.files(), *exam.held_out(), *exam.open_ones()]:
         right = 0
         questions = exam.load(name)
         for question in questions:

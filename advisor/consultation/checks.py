@@ -23,6 +23,7 @@ def check(question: Question, draft: Draft) -> None:
         _unknown,
         _memory,
         _together,
+        _too_old,
         _formats,
         _context,
         _latencies,
@@ -33,6 +34,23 @@ def check(question: Question, draft: Draft) -> None:
         _promises,
     ):
         look(question, draft)
+
+
+_OLDEST = 7.0
+"""vLLM's CUDA kernels begin with Volta."""
+
+
+def _too_old(question: Question, draft: Draft) -> None:
+    for gpu in question.gpus[:2]:
+        capability = gpu.device.compute_capability
+        if capability and float(capability) < _OLDEST:
+            draft.lead(
+                f"**vLLM на {gpu.name} не заработает:** это {gpu.generation} (compute capability"
+                f" {capability}), а нужна {_OLDEST} и новее. Берите llama.cpp (GGUF): ему хватает"
+                " этой карты.",
+                f"**vLLM does not run on {gpu.name}** (compute capability {capability}); use"
+                " llama.cpp (GGUF).",
+            )
 
 
 _TOTAL = r"(?:суммарно|всего|итого|в сумме|вместе|total)\D{0,12}(\d{2,4})\s*(?:гб|gb|гиг\w*)"

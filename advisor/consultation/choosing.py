@@ -12,7 +12,7 @@ from advisor.consultation.understanding.text import normalize
 _SURE = 4.0
 _SIZING = (
     r"вле[зс]|поме[сщ]т|быстро|хватит|потянет|стоит"
-    r" миллион|желез|почем|дорого|заведется|производительн|vram|сервер|токен|cost|price|fit"
+    r" миллион|желез|почем(?!у)|дорого|заведется|производительн|vram|сервер|токен|cost|price|fit"
 )
 _INJECTION = (
     r"(ignore|disregard|forget|забудь|игнорируй|отбрось)[^.?!]{0,40}(instruction|prompt|инструкц|промпт|указан|правил)|"
@@ -27,7 +27,7 @@ def choose(question: Question) -> list[str]:
     """The surest kind, and a kind for every other part of the question."""
     if injected(question):
         return []
-    found = ranked(question)
+    found = _told(question, ranked(question))
     first = _first(question, found)
     return _with_parts(question, first) if first else []
 
@@ -47,6 +47,42 @@ def _first(question: Question, found: Sequence[tuple[str, float]]) -> str | None
     if score >= 2:
         return best
     return "knowledge" if retrieval.search(question.text, 1) else None
+
+
+_STORY = (
+    r"почему|отчего|хуже|косяк|что не так|где (?:мы|я|тут)|обманул|тупит|не помога|избежать|"
+    r"разрулить|"
+    r"починить|лечить|как быть|что делать|и по новой|потолок\?|одно и то же|чем отлича|зачем|"
+    r"как так|чтоли|что ли\?|не докрутил|спор"
+)
+_AMOUNT = (
+    r"сколько|сколь|почем(?!у)|какой размер|влез|влаз|хватит|помест|посчита|потян|how many|"
+    r"how much|"
+    r"дай команд|можно\W|какую карт|прикин|стоит ли|какой (?:rps|tpot|ttft)|выгодн|окуп|команд|"
+    r"норм\w*\?|"
+    r"это (?:норм|мало|много)|прогноз|tp|карт\w* выбрать|на каких"
+)
+_RECKONERS = (
+    "fit",
+    "speed",
+    "launch",
+    "cost",
+    "gpu_facts",
+    "capacity",
+    "concurrency",
+    "slo",
+    "kv_cache",
+    "mixes",
+    "gpu_choice",
+)
+
+
+def _told(question: Question, found: Sequence[tuple[str, float]]) -> Sequence[tuple[str, float]]:
+    """A story that asks why or how, and for no amount: reckoning with its names is beside it."""
+    if not question.has(_STORY) or question.has(_AMOUNT):
+        return found
+    low = [(name, score - 4.0 if name in _RECKONERS else score) for name, score in found]
+    return sorted(low, key=lambda pair: -pair[1])
 
 
 def only_particulars(question: Question) -> bool:

@@ -31,7 +31,9 @@ def optimize(  # noqa: PLR0913 - the options of the command
     flag: list[str] = typer.Option(
         [], help="Свой флаг движка, не меняется: max-model-len=4096; можно несколько."
     ),
-    workload: str = typer.Option("chat", help="chat, rag, code, batch, agent… или ФАЙЛ.jsonl."),
+    workload: str | None = typer.Option(
+        None, help="chat, rag, code, batch, agent… или ФАЙЛ.jsonl; без него chat (у demo — demo)."
+    ),
     concurrency: int | None = typer.Option(None, help="Сколько потоков запросов."),
     rate: float | None = typer.Option(None, help="Запросов в секунду (Poisson)."),
     input_tokens: int | None = typer.Option(None, help="Токенов в запросе, не больше."),
@@ -60,10 +62,11 @@ def optimize(  # noqa: PLR0913 - the options of the command
     json_file: str | None = typer.Option(None, "--json", help="Итог в ФАЙЛ («-»: на stdout)."),
 ) -> int:
     """Run a session to its report."""
-    from api.tasks import Request
+    from api.tasks import Request, usual_workload
 
     request = Request(
-        model=model, engine=engine, flag=flag, workload=workload, concurrency=concurrency,
+        model=model, engine=engine, flag=flag, concurrency=concurrency,
+        workload=workload or usual_workload(model),
         rate=rate, input_tokens=input_tokens, output_tokens=output_tokens, objective=objective,
         slo=slo, quality_floor=quality_floor, tasks=tasks, budget=budget, trials=trials,
         policy=policy, seed=seed, dummy_weights=dummy_weights,

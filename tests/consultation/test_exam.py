@@ -27,6 +27,12 @@ async def test_held_out_questions_stay_answered(name: str) -> None:
     assert len(wrong) <= 0.05 * len(graded), "\n\n".join(wrong)
 
 
+@pytest.mark.parametrize("name", exam.open_ones())
+async def test_what_is_not_answered_right_is_answered_in_words_still(name: str) -> None:
+    for question in exam.load(name):
+        assert len(await exam.ask(question)) > 40, question["id"]
+
+
 def test_exam_is_large_enough_and_checkable() -> None:
     questions = [question for name in exam.files() for question in exam.load(name)]
     assert len(questions) >= 120

@@ -13,7 +13,8 @@ from knowledge.known_models import Architecture
 from knowledge.prediction import Prediction
 from knowledge.provenance import Provenance
 
-_LLAMACPP_BYTES = 1.0e9
+_SHORT_CONTEXT = 2048
+_LLAMACPP_BYTES = 0.7e9
 """Buffers and context of llama.cpp on each device, about."""
 
 
@@ -125,6 +126,23 @@ def gguf_size(question: Question, setting: Setting, draft: Draft) -> None:
         )
     draft.lead(text, f"{title}: {size / 1e9:.1f} GB.")
     draft.cite(table.provenance[0].title, table.provenance[0].date.isoformat())
+
+
+def llamacpp_room(setting: Setting, draft: Draft) -> None:
+    """What does not fit in vLLM at 4 bits may fit in llama.cpp, which takes little for itself."""
+    if setting.gpu is None or setting.weights != "int4" or setting.count > 4:
+        return
+    size = file_bytes(setting.facts.parameters, "q4_k_m")
+    rest = setting.gpu.device.memory_bytes * setting.count - size - _LLAMACPP_BYTES * setting.count
+    tokens = int(rest / kv_per_token(setting))
+    if tokens < _SHORT_CONTEXT:
+        return
+    draft.lead(
+        f"Это в vLLM. **В llama.cpp (GGUF Q4_K_M, файл {draft.gib(size)}) влезает впритык:** под"
+        f" KV cache остаётся {draft.gib(rest)}, около {draft.num(tokens, 0)} токенов контекста на"
+        " всех, для одного пользователя.",
+        f"That is vLLM; in llama.cpp (GGUF Q4_K_M) it just fits, with {tokens} tokens of context.",
+    )
 
 
 def ask(draft: Draft, ru: str, en: str) -> None:

@@ -21,7 +21,8 @@ EXAMPLES = (
 
 def score(question: Question) -> float:
     frame = question.own
-    if question.has(_TROUBLE) or frame.gpu_hour:
+    sized = question.has_model and question.has(r"сколько[^.?]{0,15}(карт|gpu|видеокарт|h100|a100)")
+    if question.has(_TROUBLE) or frame.gpu_hour or sized:
         return 0
     known = sum(value is not None for value in (frame.ttft_ms, frame.tpot_ms, frame.e2e_ms))
     lone = not (frame.gpus or question.own.models)

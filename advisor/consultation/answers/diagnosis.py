@@ -19,7 +19,8 @@ from advisor.consultation.writing import Draft
 from knowledge.patterns import compiled
 
 _TROUBLE = (
-    r"почему|медлен|тормоз|висн|виси[тш]|рвутся|рв[её]т|сполза|молчит|тишина|пада[ею]т|валит|ругает|жечь|"
+    r"(?<![a-z])error|exception|traceback|failed|не старт|не запуска|почему|медлен|"
+    r"тормоз|висн|виси[тш]|рвутся|рв[её]т|сполза|молчит|тишина|пада[ею]т|валит|ругает|жечь|"
     r"проблем|пада[ею]т|упал|просел|скач|дерга|растет|раст[её]т|вырос|долго|что"
     r" делать|в ч[её]м дело|как (поднять|ускорить|снизить|уменьшить|лечить|исправить|починить)|куда"
     r" (копать|смотреть)|с чего начать|ошибк|зависа|обрыва|out of"
@@ -35,9 +36,24 @@ def score(question: Question) -> float:
     if note is None:
         return 0
     likeness = question.near.get(f"note:{note.name}", 0.0)
+    if _better_named(question, note):
+        return 6.5
     if question.has(_TROUBLE) or likeness > _SAME:
         return 9.1
     return 7.9 if likeness > _ALIKE else 6.3
+
+
+def _better_named(question: Question, note: Note) -> bool:
+    """Whether a page of terms and choices is named at greater length than this symptom."""
+    longest = max((len(m[0]) for p in note.match if (m := compiled(p).search(question.text))),
+                  default=0)  # fmt: skip
+    return any(
+        len(found[0]) > longest + 8
+        for page in _notes.playbook().values()
+        if page.kind != "diagnosis"
+        for pattern in page.match
+        if (found := compiled(pattern).search(question.text))
+    )
 
 
 _FINE = re.compile(

@@ -5,6 +5,7 @@ from advisor.consultation.answers._common import (
     cite_setting,
     devices,
     gguf_size,
+    llamacpp_room,
     needs_model,
     offer_session,
     usual_gpu,
@@ -102,6 +103,8 @@ async def write(question: Question, draft: Draft) -> None:
         return
     found = room(setting)
     _verdict(question, setting, found, draft)
+    if not found.loads:
+        llamacpp_room(setting, draft)
     _working(setting, found, draft)
     _what_helps(setting, found, draft)
     _fewer(setting, found, draft)
@@ -220,6 +223,11 @@ def _working(setting: Setting, found: Room, draft: Draft) -> None:
         f"активации, CUDA graphs и сам движок: около {draft.gib(found.overhead_bytes)}",
         f"activations, CUDA graphs, the engine: about {draft.gib(found.overhead_bytes)}",
     )
+    if found.loads:
+        draft.work(
+            f"под KV cache остаётся {draft.gib(found.kv_budget)}",
+            f"left for the KV cache: {draft.gib(found.kv_budget)}",
+        )
     draft.work(
         f"доступно: {setting.layout.devices} × {draft.gib(setting.gpu.device.memory_bytes)} ×"
         f" {draft.num(setting.utilization, 2)} = {draft.gib(found.usable_bytes)}",

@@ -1,5 +1,8 @@
 """The launch command for a model on a device."""
 
+import re
+from dataclasses import replace
+
 from advisor.consultation.answers import _kubernetes as kubernetes
 from advisor.consultation.answers._common import (
     ask,
@@ -169,7 +172,15 @@ def _wished(question: Question) -> Wishes:
     own = wishes(question.raw)
     for text in reversed(question.history if question.follow_up else ()):
         old = wishes(text)
-        own = Wishes(old.flags | own.flags, own.model or old.model, own.hub_token or old.hub_token)
+        own = replace(
+            own,
+            flags=old.flags | own.flags,
+            model=own.model or old.model,
+            hub_token=own.hub_token or old.hub_token,
+            everywhere=own.everywhere or old.everywhere,
+            cache=own.cache or old.cache,
+            gguf=own.gguf or old.gguf,
+        )
     return own
 
 
@@ -177,42 +188,81 @@ def command(setting: Setting, question: Question, most: int) -> str:
     """The command of the engine that was asked for; vLLM else."""
     wished = _wished(question)
     hub = wished.model or (setting.subject.known.hub if setting.subject.known else "ПАПКА_МОДЕЛИ")
-    context = _context(setting, question)
     if setting.engine == "sglang":
-        return _lines(
-            "python -m sglang.launch_server",
-            [
-                f"--model-path {hub}",
-                f"--tp {setting.layout.tp}",
-                f"--context-length {context}",
-                "--mem-fraction-static 0.9",
-                *(["--quantization fp8"] if setting.weights == "fp8" else []),
-                *(["--kv-cache-dtype fp8_e5m2"] if setting.kv == "fp8" else []),
-                "--host 127.0.0.1",
-                "--port 8000",
-            ],
-        )
+        return _sglang(setting, question, wished, hub)
     if setting.engine in ("llama-cpp", "llamacpp", "llama.cpp"):
-        return _lines(
-            "llama-server",
-            [
-                "-m МОДЕЛЬ.gguf",
-                f"-c {context}",
-                "-ngl 999",
-                f"-np {question.frame.concurrency or 4}",
-                "--host 127.0.0.1",
-                "--port 8000",
-            ],
+        return _llamacpp(question, wished, _context(setting, question))
+    flags, port = _vllm(setting, question, most, wished, hub)
+    if question.has(r"compose"):
+        return _compose(flags, port, wished)
+    if question.has(_KUBERNETES):
+        return kubernetes.manifest(flags, setting.count, port)
+    if question.has(r"docker|докер"):
+        token = " -e HF_TOKEN" if wished.hub_token or _gated(setting) else ""
+        cache = wished.cache or "~/.cache/huggingface"
+        head = (
+            f"docker run --gpus all --ipc=host -p 127.0.0.1:{port}:8000{token}"
+            f" -v {cache}:/root/.cache/huggingface vllm/vllm-openai:latest --model"
         )
+        return _lines(head, flags)
+    return _lines("vllm serve", [*flags, _host(wished), f"--port {port}"])
+
+
+def _host(wished: Wishes) -> str:
+    return "--host 0.0.0.0" if wished.everywhere else "--host 127.0.0.1"
+
+
+def _sglang(setting: Setting, question: Question, wished: Wishes, hub: str) -> str:
+    return _lines(
+        "python -m sglang.launch_server",
+        [
+            f"--model-path {hub}",
+            f"--tp {setting.layout.tp}",
+            f"--context-length {_context(setting, question)}",
+            f"--mem-fraction-static {wished.flags.get('gpu-memory-utilization', '0.9')}",
+            *(["--quantization fp8"] if setting.weights == "fp8" else []),
+            *(["--kv-cache-dtype fp8_e5m2"] if setting.kv == "fp8" else []),
+            _host(wished),
+            f"--port {wished.flags.get('port', '8000')}",
+        ],
+    )
+
+
+def _llamacpp(question: Question, wished: Wishes, context: int) -> str:
+    """llama-server shares one context between its slots."""
+    slots = re.search(r"(\d+)\s*слот", question.text)
+    count = int(slots[1]) if slots else question.frame.concurrency or 4
+    each = question.has(r"(?:на|каждый|каждому)\s+(?:каждый\s+)?слот")
+    return _lines(
+        "llama-server",
+        [
+            f"-m {wished.gguf or 'МОДЕЛЬ.gguf'}",
+            f"-c {context * count if each else context}",
+            "-ngl 999",
+            f"-np {count}",
+            *(["-fa on"] if question.has(r"flash.?att") else []),
+            _host(wished),
+            f"--port {wished.flags.get('port', '8000')}",
+        ],
+    )
+
+
+def _vllm(
+    setting: Setting, question: Question, most: int, wished: Wishes, hub: str
+) -> tuple[list[str], str]:
+    """The model and the flags of vLLM, and the port."""
+    asked = dict(wished.flags)
+    port, share = asked.pop("port", "8000"), asked.pop("gpu-memory-utilization", "")
     flags = [hub]
     if setting.layout.tp > 1:
         flags.append(f"--tensor-parallel-size {setting.layout.tp}")
     if setting.layout.pp > 1:
         flags.append(f"--pipeline-parallel-size {setting.layout.pp}")
-    asked = dict(wished.flags)
-    port, share = asked.pop("port", "8000"), asked.pop("gpu-memory-utilization", "")
     share = share or f"{setting.utilization:g}"
-    flags += [f"--max-model-len {context}", f"--gpu-memory-utilization {share}"]
+    flags += [
+        f"--max-model-len {_context(setting, question)}",
+        f"--gpu-memory-utilization {share}",
+    ]
     if setting.weights == "fp8" and not setting.facts.quantization:
         flags.append("--quantization fp8")
     if setting.weights == "fp16" and setting.facts.dtype != "float16":
@@ -221,37 +271,29 @@ def command(setting: Setting, question: Question, most: int) -> str:
         flags.append("--kv-cache-dtype fp8")
     streams = question.frame.concurrency or (256 if question.has(_SETTINGS) else None)
     if streams and "max-num-seqs" not in asked:
-        flags.append(f"--max-num-seqs {min(streams, max(1, most))}")
+        said = question.has(r"до \d+ (?:одновременн|параллельн|запрос|concurrent)")
+        flags.append(f"--max-num-seqs {streams if said else min(streams, max(1, most))}")
     flags += [
         f"--{name}" if value is True else f"--{name} {value}" for name, value in asked.items()
     ]
-    if question.has(r"compose"):
-        return _compose(flags, str(port))
-    if question.has(_KUBERNETES):
-        return kubernetes.manifest(flags, setting.count, str(port))
-    if question.has(r"docker|докер"):
-        token = " -e HF_TOKEN" if wished.hub_token or _gated(setting) else ""
-        head = (
-            f"docker run --gpus all --ipc=host -p 127.0.0.1:{port}:8000{token}"
-            " -v ~/.cache/huggingface:/root/.cache/huggingface vllm/vllm-openai:latest --model"
-        )
-        return _lines(head, flags)
-    return _lines("vllm serve", [*flags, "--host 127.0.0.1", f"--port {port}"])
+    return flags, str(port)
 
 
 def _gated(setting: Setting) -> bool:
     return bool(setting.subject.known and setting.subject.known.gated)
 
 
-def _compose(flags: list[str], port: str) -> str:
+def _compose(flags: list[str], port: str, wished: Wishes) -> str:
     """The same flags as a compose service."""
+    cache = wished.cache or "~/.cache/huggingface"
     lines = [
         "services:",
         "  vllm:",
         "    image: vllm/vllm-openai:latest  # закрепите версию",
         "    ipc: host",
         f'    ports: ["127.0.0.1:{port}:8000"]',
-        '    volumes: ["~/.cache/huggingface:/root/.cache/huggingface"]',
+        f'    volumes: ["{cache}:/root/.cache/huggingface"]',
+        *(["    env_file: .env  # HF_TOKEN=…"] if wished.hub_token else []),
         "    command: >-",
         f"      --model {flags[0]}",
         *(f"      {flag}" for flag in flags[1:]),

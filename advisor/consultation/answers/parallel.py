@@ -31,12 +31,12 @@ def score(question: Question) -> float:
     asked = question.has(_WORDS)
     if not asked:
         return 5.5 if question.frame.nodes and question.has(r"узл|нод|node") else 0
+    if question.frame.nodes and question.has(r"(?<![a-z])tp") and question.has(r"(?<![a-z])pp"):
+        return 9.5
     if question.has(r"медленн|почему|упал|просел|хуже"):
         return 4
     if question.has(r"команд|флаг|влез|помест|serve|как (запуст|подня|разверн)"):
         return 4
-    if question.frame.nodes and question.has(r"(?<![a-z])tp") and question.has(r"(?<![a-z])pp"):
-        return 9.5
     if question.has(
         r"(прикин|оцени|сколько|какой|какая|ожида)\w*[^.?]{0,20}(ttft|tpot|ток/с|tok/s)"
     ):

@@ -15,7 +15,8 @@ _MONEY = {
     "price_h", "price_card_h", "price_day", "price_month", "opex_month", "purchase", "kwh",
     "power_h", "bill_day", "bill_month", "bill_year", "bill_full", "saving", "saved_day",
     "saved_month", "api_in", "api_out", "api_price", "api_day", "api_month", "own_month",
-    "cost_million", "job_cost", "spot_h", "on_demand_h", "spot_real_h", "claimed_month",
+    "cost_million", "cost_request", "saved_by_speed", "job_cost", "spot_h",
+    "on_demand_h", "spot_real_h", "claimed_month",
 }  # fmt: skip
 _SPEEDS = {
     "tps_mean", "tps_peak", "tps_wanted", "tps_card", "tps_replica", "tps_total", "prefill_tps",
@@ -25,8 +26,14 @@ _LATENCIES = {"ttft_s", "e2e_s", "tpot_s"}
 _UNITS: tuple[tuple[set[str], float, str, str, int], ...] = (
     ({"hours_day", "hours_month", "deadline_h", "interrupted_h"}, 1, "ч", "h", 0),
     ({"job_h", "restart_h"}, 1, "ч", "h", 2),
-    ({"saving_share", "spot_saving", "spot_lost"}, 100, "%", "%", 1),
-    ({"tokens_day", "tokens_total", "even_tokens_day"}, 1e-6, "млн токенов", "M tokens", 1),
+    ({"saving_share", "saved_share", "spot_saving", "spot_lost"}, 100, "%", "%", 1),
+    (
+        {"tokens_day", "tokens_total", "even_tokens_day", "even_tokens_month", "tokens_in_total"},
+        1e-6,
+        "млн токенов",
+        "M tokens",
+        1,
+    ),
     ({"payback_months"}, 1, "мес", "months", 1),
     ({"payback_days"}, 1, "дней", "days", 0),
     ({"watts"}, 1, "Вт", "W", 0),
@@ -39,8 +46,10 @@ _USUAL = {
     "headroom": ("карты загружены полностью; запас под всплески добавьте", "no headroom"),
     "hours_month": ("месяц — 730 часов (24 × 365 / 12), круглые сутки", "a month is 730 hours"),
 }  # fmt: skip
-_TIMES = {"ttft_s", "e2e_s", "tpot_s", "in_flight", "rps_most", "replicas_needed"}
-_REFINED = {"fx", "utilization", "tps_card", "headroom"}
+_TIMES = {
+    "ttft_s", "e2e_s", "tpot_s", "in_flight", "rps_most", "replicas_needed", "tps_total", "rps",
+}  # fmt: skip
+_REFINED = {"fx", "cost_request", "utilization", "tps_card", "headroom"}
 _EFFORT = {"cost_million", "tps_mean"}
 """Other answers say these as well, and more beside them where a model is named."""
 
@@ -140,7 +149,7 @@ def _shown(name: str, value: float, said: Said, draft: Draft) -> str:
     """The value with its unit."""
     if name in _MONEY:
         return draft.money(value, said.currency)
-    if name == "cost_million_fx":
+    if name.endswith("_fx"):
         return draft.money(value, "₽")
     if name in _LATENCIES:
         return draft.ms(value * 1000)

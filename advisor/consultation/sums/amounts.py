@@ -18,17 +18,20 @@ from knowledge.patterns import compiled
 
 Unit = Literal[
     "money", "money/h", "money/day", "money/month", "money/million", "money/kwh",
-    "tok/s", "tok", "tok/day", "req", "req/s", "req/min", "req/day", "people", "h", "h/day", "min",
+    "tok/s", "tok", "tok/day", "req", "req/s", "req/min", "req/h", "req/day", "people", "streams",
+    "h", "h/day", "min",
     "s", "ms", "days", "percent", "watt", "gb/s", "gb", "gpus", "replicas", "nodes",
     "factor", "bare",
 ]  # fmt: skip
 
-_NUMBER = r"(?<![\w.,])(\d+(?:[.,]\d+)?)"
+_NUMBER = r"(?<![\w.,])(\d+(?:[.,]\d+)?)(?!\)\s)"
+"""No «2)» of a list."""
 _DAY = rf"{PER}(?:1\s*)?(?:сут\w*|день|дня|дн\b|day)(?![a-zа-я])"
 _A_MONTH = rf"{PER}(?:1\s*)?(?:мес\w*|month)(?![a-zа-я])"
 _PER_HOUR = rf"{PER}(?:1\s*)?(?:час\w*|ч|hour|h)(?![a-zа-я])"
 _ITEMS = (
     r"(?:запрос\w*|документ\w*|промпт\w*|обращени\w*|сообщени\w*|диалог\w*|вопрос\w*|отзыв\w*|"
+    r"тикет\w*|заявк\w*|обращени\w*|стат(?:ей|ьи)|"
     r"текст\w*|requests?|docs?|documents?|prompts?)(?![a-zа-я])"
 )
 _WORD = r"(?:[a-zа-я]+\s+)?"
@@ -38,6 +41,7 @@ _UNITS: tuple[tuple[Unit, str], ...] = (
     ("tok", rf"{MULT}\s*{_WORD}{TOKENS}"),
     ("req/s", rf"{MULT}\s*(?:rps|qps|рпс|(?:запр\w*\.?|req\w*){PER}{SECOND})"),
     ("req", rf"{MULT}\s*{_WORD}{_ITEMS}"),
+    ("streams", rf"{MULT}\s*{_WORD}(?:поток\w*|стрим\w*|streams?|слот\w*)(?![a-zа-я])"),
     ("people", rf"{MULT}\s*(?:сотрудник\w*|человек\w*|пользовател\w*|юзер\w*|users?)(?![a-zа-я])"),
     ("gb/s", r"()\s*(?:гб|gb|гигабайт\w*)\s*(?:/|в)\s*(?:с|s|сек\w*)(?![a-zа-я])"),
     ("gb", r"()\s*(?:гб|gb|гиг\w*|гиб|gib)(?![a-zа-я])"),
@@ -56,6 +60,11 @@ _UNITS: tuple[tuple[Unit, str], ...] = (
 """By what follows the number, in this order; group 1 is its multiplier."""
 _TIMES = {"вдвое": 2.0, "втрое": 3.0, "вчетверо": 4.0, "впятеро": 5.0}
 _AHEAD = re.compile(r"процент\w*\s+(\d+(?:[.,]\d+)?)(?!\s*(?:%|процент))")
+_INVERTED = re.compile(
+    r"(запросов|пользователей|юзеров|сотрудников|токенов)\s+"
+    r"(\d+(?:[.,]\d+)?(?:\s*(?:тыс|млн|к)(?![а-я]))?)(?=\s*(?:[.?!,;]|$))"
+)
+"""«запросов 400 тыс»."""
 _THOUSANDS = re.compile(r"(?<=\d)\s*т\.?\s?р\.?(?![a-zа-я])")
 
 
@@ -98,6 +107,10 @@ def _even(text: str) -> str:
     text = re.sub(r"(?<![\d.,])1\s?м(?![а-я])", "1 млн", text)
     text = re.sub(r"(?<=[а-яa-z] )секунд[уы]?(?![а-я])", "1 секунду", text)
     text = re.sub(r"гиг\w*\s+(\d+)(?!\d|[.,]\d|\s*(?:гб|gb|гиг))", r"\1 гиг", text)
+    text = re.sub(
+        r"(?<!\w)[xх×]\s?(\d+(?:[.,]\d+)?)(?=\s+(?:к|по|быстр|throughput))", r"в \1 раза", text
+    )
+    text = _INVERTED.sub(r"\2 \1", text)
     for word, value in _TIMES.items():
         text = re.sub(rf"(?<![а-я]){word}(?![а-я])", f"{value:g} раза", text)
     return text
@@ -154,16 +167,21 @@ def _money_tail(text: str, end: int) -> tuple[Unit, int]:
 def _with_period(text: str, amount: Amount) -> Amount:
     """«300к запросов в сутки», «6 часов в день», «22 дня в месяц»."""
     periods: tuple[tuple[str, float], ...] = (
-        (_DAY, 1.0), (_A_MONTH, 1 / 30), (_PER_HOUR, 24.0),
+        (_DAY, 1.0), (_A_MONTH, 1 / 30),
     )  # fmt: skip
     per_day: dict[Unit, Unit] = {"tok": "tok/day", "req": "req/day"}
     if amount.unit in per_day:
-        ahead = compiled(r"(?:в|за)\s+(?:1\s+)?(?:день|сутки)\s*$")
-        if ahead.search(text[: amount.start]):
-            return replace(amount, unit=per_day[amount.unit])
+        for period, times in (("день|сутки", 1.0), ("месяц", 1 / 30)):
+            ahead = compiled(rf"(?:в|за)\s+(?:1\s+)?(?:{period})(?:\s+если)?\s*$")
+            if ahead.search(text[: amount.start]):
+                unit = per_day[amount.unit]
+                return replace(amount, unit=unit, value=amount.value * times)
         minute = compiled(rf"{PER}(?:1\s*)?мин\w*").match(text, amount.end)
         if minute and amount.unit == "req":
             return replace(amount, unit="req/min", end=minute.end())
+        hour = compiled(_PER_HOUR).match(text, amount.end)
+        if hour and amount.unit == "req":
+            return replace(amount, unit="req/h", end=hour.end())
         for pattern, times in periods:
             tail = compiled(pattern).match(text, amount.end)
             if tail:

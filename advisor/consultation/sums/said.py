@@ -1,9 +1,10 @@
 """What each number of a question is: a price, a speed, a load, by its unit and its words."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from advisor.consultation.sums.amounts import Amount, amounts
+from advisor.consultation.sums.amounts import Amount, Unit, amounts
 from advisor.consultation.understanding.frame import Currency
 
 Values = dict[str, float]
@@ -23,7 +24,7 @@ _OUT = r"выход|ответ|генер|output|\bout\b|completion|декод|d
 _WANTED = r"надо|нужн|вытян|вытащ|требу|выдерж|держать|хотим|хочу|обслуж|цель|need|target|пик"
 _GIVES = (
     r"снима|выда|дает|дают|льет|льют|выжима|отдает|получа|имеем|генерит|(?<![а-я])тян[еу]т|мер[яи]ли|замер|"
-    r"стабильно|крутит|делает|gives|does"
+    r"держит|держат|стабильно|крутит|делает|gives|does"
 )
 _ONE = r"(?<![\d.,])1 |кажд|карт[аыу](?![а-я])|карточк|\bgpu\b|штук|each|per (?:gpu|card)"
 _COPY = r"реплик|копи|инстанс|replica"
@@ -33,7 +34,8 @@ _ANSWER = (
     r"весь ответ|ответ целиком|полн\w+ ответ|от начала до конца|жив[её]т|висит|длит|e2e|latency|"
     r"в среднем|ответ(?![а-я])|запрос(?![а-я])|обрабат|задержк|выполн"
 )
-_MOST = r"не больше|не выше|не более|максимум|не превыш|держать|at most|up to|потолок"
+_LENGTH = r"(?:ответ|выход|промпт|вход)\w*(?:\s(?:в среднем|около|по))?\s*$"
+_MOST = r"не хот|выше|не больше|не выше|не более|максимум|не превыш|держать|at most|up to|потолок"
 
 
 @dataclass
@@ -90,33 +92,56 @@ def _changed(said: Said, old: Said) -> None:
 def _place(one: Amount, found: list[Amount], said: Said) -> None:
     if one.unit.startswith("money") and one.currency != said.currency:
         said.unclear.append(one)
-        return
-    readers = {
-        "money/h": _hourly, "money/month": _monthly, "money/million": _api, "money": _bare_money,
-        "tok/s": _speed, "tok": _tokens, "percent": _percent, "h": _hours, "min": _minutes,
-        "bare": _bare, "gpus": _count, "ms": _time, "s": _time, "people": _people,
-    }  # fmt: skip
-    plain = {
-        "money/day": "price_day", "money/kwh": "kwh", "tok/day": "tokens_day", "watt": "watts",
-        "req/day": "requests_day", "req/min": "asks_min", "h/day": "hours_day",
-        "replicas": "replicas", "nodes": "nodes",
-    }  # fmt: skip
-    if one.unit in readers:
-        readers[one.unit](one, found, said)
-    elif one.unit in plain:
-        said.put(plain[one.unit], one.value, one)
-    elif one.unit == "gb/s":
-        said.put("bandwidth_gb_s", one.value, one)
-    elif one.unit == "gb" and one.near(r"вес|weigh|модел"):
-        said.put("weights_gb", one.value, one)
-    elif one.unit == "req" and one.value >= 100:
-        said.put("documents", one.value, one)
-    elif one.unit == "req/s":
-        said.put("rps_wanted" if one.near(_WANTED + r"|реплик") else "rps", one.value, one)
-    elif one.unit == "days" and one.near(r"мес|month"):
-        said.put("days_month", one.value, one)
-    elif one.unit == "factor" and one.near(r"пик|средн|peak"):
+    elif one.unit in _READERS:
+        _READERS[one.unit](one, found, said)
+    elif one.unit in _PLAIN:
+        said.put(_PLAIN[one.unit], one.value, one)
+
+
+def _items(one: Amount, found: list[Amount], said: Said) -> None:
+    """Requests or documents, with no period or with one."""
+    each = _of_person(one, found)
+    if one.unit == "req" and one.near(_WORKDAY):
+        said.put("asks_day", one.value, one)
+    elif one.unit == "req":
+        if one.value >= _A_JOB:
+            said.put("documents", one.value, one)
+    elif each:
+        said.put("asks_day" if one.unit == "req/day" else "asks_h", one.value, one)
+    else:
+        said.put("requests_day", one.value * (24 if one.unit == "req/h" else 1), one)
+
+
+def _rate(one: Amount, found: list[Amount], said: Said) -> None:
+    del found
+    said.put("rps_wanted" if one.near(_WANTED + r"|реплик") else "rps", one.value, one)
+
+
+def _factor(one: Amount, found: list[Amount], said: Said) -> None:
+    del found
+    if one.near(r"ускор|быстр|пропускн|throughput|speed"):
+        said.put("speedup", one.value, one)
+    elif one.near(r"пик|средн|peak"):
         said.put("peak_factor", one.value, one)
+
+
+def _size(one: Amount, found: list[Amount], said: Said) -> None:
+    del found
+    if one.near(r"вес|weigh|модел"):
+        said.put("weights_gb", one.value, one)
+
+
+def _days(one: Amount, found: list[Amount], said: Said) -> None:
+    del found
+    if one.near(r"мес|month"):
+        said.put("days_month", one.value, one)
+
+
+def _of_person(one: Amount, found: list[Amount]) -> bool:
+    """«10 тыс юзеров по 8 запросов в сутки»: of each of them."""
+    k = found.index(one)
+    shared = k > 0 and found[k - 1].unit == "people" and one.led_by(r"по\s*$")
+    return shared or (one.value < 1000 and one.near(r"кажд|с человека|на человека|each"))
 
 
 def _hourly(one: Amount, found: list[Amount], said: Said) -> None:
@@ -143,6 +168,12 @@ def _monthly(one: Amount, found: list[Amount], said: Said) -> None:
 
 def _api(one: Amount, found: list[Amount], said: Said) -> None:
     del found
+    if re.match(r"\s*(?:за |на )?(?:вход|input|in\b)", one.after):
+        said.put("api_in", one.value, one)
+        return
+    if re.match(r"\s*(?:за |на )?(?:выход|output|out\b)", one.after) or one.led_by(r"^\s*/\s*$"):
+        said.put("api_out", one.value, one)
+        return
     last = one.before.split(",")[-1]
     ways = [(last.rfind(m), role) for m, role in (("вход", "api_in"), ("input", "api_in"),
             ("выход", "api_out"), ("output", "api_out")) if m in last]  # fmt: skip
@@ -150,7 +181,9 @@ def _api(one: Amount, found: list[Amount], said: Said) -> None:
 
 
 def _bare_money(one: Amount, found: list[Amount], said: Said) -> None:
-    if one.near(_BUY) and not one.led_by(r"час\s*$"):
+    if one.after.strip() == "/":
+        said.put("api_in", one.value, one)
+    elif one.near(_BUY) and not one.led_by(r"час\s*$"):
         said.put("purchase", one.value, one)
     elif one.led_by(r"(?:час\w*|(?<![а-я])ч)(?:\s\S+){0,3}\s*$") or one.led_by(_SPOT):
         _hourly(one, found, said)
@@ -169,7 +202,8 @@ def _bare_money(one: Amount, found: list[Amount], said: Said) -> None:
 def _speed(one: Amount, found: list[Amount], said: Said) -> None:
     wants, gives = one.near(_WANTED), one.near(_GIVES)
     phases = sum(bool(other.near(r"префил|prefill")) for other in found)
-    if phases and one.led_by(r"префил|prefill"):
+    fed = one.near(r"входн") and not one.near(_OUT)
+    if fed or (phases and one.led_by(r"префил|prefill")):
         role = "prefill_tps"
     elif phases and one.led_by(r"декод|decode|генер"):
         role = "decode_tps"
@@ -186,6 +220,8 @@ def _speed(one: Amount, found: list[Amount], said: Said) -> None:
 
 def _of_copy(one: Amount, found: list[Amount]) -> bool:
     """The speed of one replica."""
+    if one.near(_GIVES) and any(o.unit == "gpus" and o.led_by(_COPY) for o in found):
+        return True
     beside = one.near(rf"(?:на|с) (?:кажд\w+ |1 )?(?:{_COPY})")
     return one.led_by(_COPY) or beside or _after(one, found, "replicas")
 
@@ -215,7 +251,8 @@ def _tokens(one: Amount, found: list[Amount], said: Said) -> None:
     way = _way(one)
     if not way:
         others = {_way(other) for other in found if other.unit == "tok" and other is not one}
-        way = "in" if "out" in others else "out"
+        fed = any(o.unit == "tok/s" and o.near(r"входн") for o in found)
+        way = "in" if "out" in others or fed else "out"
     said.put(f"tokens_{way}", one.value, one)
 
 
@@ -238,13 +275,17 @@ def _last(words: str) -> str:
 
 def _time(one: Amount, found: list[Amount], said: Said) -> None:
     seconds = one.value / (1000 if one.unit == "ms" else 1)
-    if one.led_by(r"(?:кажды\w+|раз в|через кажд\w+)\s*$"):
+    if one.led_by(r"(?:кажды\w+|раз в|через кажд\w+)\s*$") and not one.near(r"токен|tpot|token"):
         said.put("period_s", seconds, one)
         return
     after_tokens = any(other.unit == "tok" for other in found)
     if one.near(_FIRST):
         role = "ttft_s"
-    elif one.near(_BETWEEN) or (one.led_by(r"по\s*$") and after_tokens):
+    elif (
+        one.near(_BETWEEN)
+        or one.led_by(r"по токену[^.?!]{0,12}$")
+        or (one.led_by(r"по\s*$") and after_tokens)
+    ):
         role = "tpot_s"
     elif one.near(_ANSWER):
         role = "e2e_s"
@@ -287,27 +328,49 @@ def _minutes(one: Amount, found: list[Amount], said: Said) -> None:
 
 def _count(one: Amount, found: list[Amount], said: Said) -> None:
     del found
-    if one.near(r"на (?:кажд\w+ )?реплик|на копи"):
+    if one.near(r"на (?:кажд\w+ )?реплик|на копи") or one.led_by(rf"(?:{_COPY})[^.?!]{{0,16}}$"):
         said.put("cards_replica", one.value, one)
     elif one.value > 1:
         said.put("cards", one.value, one)
 
 
 def _bare(one: Amount, found: list[Amount], said: Said) -> None:
+    """A number without a unit: by the words on either side."""
     priced = any(other.unit.startswith("money") for other in found)
+    role = next((role for words, role in _BEFORE if one.led_by(words)), None)
+    role = role or next((role for words, role in _AFTER if re.match(words, one.after)), None)
     if priced and re.match(r"\s*(?:в|/|за)\s*мес", one.after):
         _monthly(one, found, said)
-    elif one.led_by(r"курс\w*\s*(?:доллара |бакса )?(?:по |=|~|около |примерно )*\s*$"):
-        said.put("fx", one.value, one)
-    elif one.led_by(r"(?:max[-_]num[-_]seqs|слот\w*)[^.?!,]{0,12}\s*$") or re.match(
-        r"\s*слот", one.after
-    ):
-        said.put("slots", one.value, one)
-    elif one.led_by(r"(?<![a-z])(?:tp|tensor.parallel\S*)\s*[=:]?\s*$"):
-        said.put("cards_replica", one.value, one)
-    elif one.led_by(r"цен\w*[^.?]*(?:до|=)\s*$|(?:скин|сниз|подн)\w*[^.?]* до\s*$"):
-        said.put("new_price", one.value, one)
-    elif one.value >= 16 and _alone(one, found) and not one.after.strip():
+    elif role:
+        said.put(role, one.value, one)
+    elif one.value >= _LEAST and _alone(one, found) and not one.after.strip():
         said.put("tps_card", one.value, one)
-    elif one.value >= 16 and _first(one.after):
-        said.put(f"tokens_{_first(one.after)}", one.value, one)
+    elif one.value >= _LEAST and (_first(one.after) or one.led_by(_LENGTH)):
+        said.put(f"tokens_{_way(one)}", one.value, one)
+
+
+_LEAST, _A_JOB = 16, 100
+"""Smaller numbers are no lengths and no speeds; fewer requests are no job."""
+_WORKDAY = r"кажд\w+ [^.?!]{0,12}(?:в|за)? ?(?:рабочий )?день|в (?:рабочий )?день"
+_BEFORE = (
+    (r"курс\w*\s*(?:доллара |бакса )?(?:по |=|~|около |примерно )*\s*$", "fx"),
+    (r"(?:max[-_]num[-_]seqs|слот\w*)[^.?!,]{0,12}\s*$", "slots"),
+    (r"(?:running|в работе|одновременно)[^.?!,]{0,22}$", "slots"),
+    (r"(?<![a-z])n\+\s*$", "spare"),
+    (r"(?:рабочих )?дней\s*(?:в месяце?\s*)?$", "days_month"),
+    (r"(?<![a-z])(?:tp|tensor.parallel\S*)\s*[=:]?\s*$", "cards_replica"),
+    (r"цен\w*[^.?]*(?:до|=)\s*$|(?:скин|сниз|подн)\w*[^.?]* до\s*$", "new_price"),
+)
+_AFTER = ((r"\s*слот", "slots"), (r"\s*(?:запасн|резервн)", "spare"))
+_READERS: dict[Unit, Callable[[Amount, list[Amount], Said], None]] = {
+    "money/h": _hourly, "money/month": _monthly, "money/million": _api, "money": _bare_money,
+    "tok/s": _speed, "tok": _tokens, "percent": _percent, "h": _hours, "min": _minutes,
+    "bare": _bare, "gpus": _count, "ms": _time, "s": _time, "people": _people, "req": _items,
+    "req/h": _items, "req/day": _items, "req/s": _rate, "factor": _factor, "gb": _size,
+    "days": _days,
+}  # fmt: skip
+_PLAIN: dict[Unit, str] = {
+    "money/day": "price_day", "money/kwh": "kwh", "tok/day": "tokens_day", "watt": "watts",
+    "req/min": "asks_min", "h/day": "hours_day", "replicas": "replicas", "nodes": "nodes",
+    "gb/s": "bandwidth_gb_s", "streams": "slots",
+}  # fmt: skip

@@ -232,7 +232,9 @@ def _job(reader: Reader, values: Values) -> None:
 
 def _priced(text: str) -> bool:
     return bool(
-        compiled(r"сто[ия]|цен|cost|price|почем|руб|\$|себестоим|обойд|дешев|дорож").search(text)
+        compiled(r"сто[ия]|цен|cost|price|почем(?!у)|руб|\$|себестоим|обойд|дешев|дорож").search(
+            text
+        )
     )
 
 

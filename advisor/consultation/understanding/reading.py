@@ -33,7 +33,7 @@ _BARE_CARD = (
     r" super)?)(?![\w.,-]|\s*(?:ток|tok|мс|ms|запр|req|к\b|\$|руб))"
 )
 _APPLE = (
-    r"(?<![\w-])((?:mac\w*|мак\w*|apple)[\s-]*(?:m[1-5][\s-]*)?"
+    r"(?<![\w-])((?:mac\w*|мак(?!сим)\w*|apple)[\s-]*(?:m[1-5][\s-]*)?"
     r"(?:pro|max|ultra|studio|mini|air|book)?|m[1-5][\s-](?:pro|max|ultra))(?![\w-])"
 )
 _MODEL_LIKE = (
@@ -86,6 +86,8 @@ _BARE_SIZE = (
     r"((?:л+ам\w*|l+ama|квен\w*|qwen|мистрал\w*|дипсик\w*)(?:[\s-]?\d\.\d)?)[\s-]"
     r"(7|8|13|14|32|34|70|72|123|235|405|671)(?![\d.,]*\d|\s*[bбkк%]|\s*(?:млрд|запр|юзер|польз|гб|gb|ток|карт))"
 )
+_ORGANIZATION = r"(?<![\w/.-])[a-z][\w-]{2,}/(?=[a-z][\w.]*-[\w.-]*\d)"
+"""Of an id on the hub: «mistralai» of «mistralai/Mistral-Small-24B» names no model."""
 _ACTIVE = (
     r"(?:активн\w+|active)\s*\d+(?:[.,]\d+)?\s*[bб]|"
     r"(?<![xх\d.])\d+(?:[.,]\d+)?\s*[bб]\s*(?:активн\w+|active)"
@@ -94,6 +96,8 @@ _ACTIVE = (
 
 def _plain_models(plain: str) -> str:
     """Model names as the catalog has them: a coder has the base's shape, «лама 405» is a 405B."""
+    plain = compiled(_ORGANIZATION).sub("", plain)
+    plain = plain.replace("llama-server", "llama.cpp").replace("llama-cli", "llama.cpp")
     plain = compiled(_VARIANT).sub(r"\1-\2", plain)
     plain = compiled(_ACTIVE).sub("активные", plain)
     return compiled(_BARE_SIZE).sub(r"\1 \2b", plain)

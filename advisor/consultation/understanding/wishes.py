@@ -23,6 +23,13 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("max-lora-rank", rf"(?:ранг\w*|rank)\D{{0,20}}{_N}"),
     ("block-size", rf"block[-_ ]size\s*[=:]?\s*{_N}"),
 )  # fmt: skip
+_NAME = (
+    r"(?:модель (?:называлась|называется|звалась|была)|под именем|served[-_ ]model[-_ ]name)\s*"
+    r"[=:]?\s*"
+    r"([\w.-]+)"
+)
+_CACHE = r"(?:кеш|кэш|cache)\w*[^/]{0,40}(/[\w./-]*\w)"
+_ALL_HOSTS = r"всех интерфейс|0\.0\.0\.0|all interfaces|наружу"
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("no-enable-prefix-caching",
      r"(?:без|выключ\w*|отключ\w*|no)\s+(?:кеш\w*\s+)?(?:префикс|prefix)"),
@@ -34,9 +41,13 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _SHARE = (
     r"(\d{1,3}(?:[.,]\d+)?)\s*(?:%|процент\w*)\s*(?:памят\w*|vram|memory)|"
+    r"памят\w*\s*(0[.,]\d+)|mem(?:ory)?[-_ ]fraction(?:[-_ ]static)?\s*[=:]?\s*(0?[.,]\d+)|"
     r"gpu[-_ ]memory[-_ ]utilization\s*[=:]?\s*(0?[.,]\d+)|util\w*\s*[=:]?\s*(0[.,]\d+)"
 )
-_HUB_LOGIN = r"hf[-_ ]?token|токен\w* (?:hf|хф|huggingface|хаба)|huggingface token|hugging_face_hub"
+_HUB_LOGIN = (
+    r"hf[-_ ]?(?:token|токен\w*)|токен\w* (?:hf|хф|huggingface|хаба)|huggingface token|"
+    r"hugging_face_hub"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,12 @@ class Wishes:
     """The hub's id as the user spelled it."""
     hub_token: bool = False
     """The hub's token goes into the container, from the host's environment."""
+    everywhere: bool = False
+    """Listen on all interfaces."""
+    cache: str | None = None
+    """Where the host keeps the hub's files."""
+    gguf: str | None = None
+    """A .gguf file, for llama.cpp."""
 
 
 def wishes(raw: str) -> Wishes:
@@ -78,7 +95,18 @@ def wishes(raw: str) -> Wishes:
     if draft:
         flags["speculative-config"] = _speculative(draft, text)
     rest = [name for name in names if name != draft]
-    return Wishes(flags, rest[0] if rest else None, bool(compiled(_HUB_LOGIN).search(text)))
+    named = re.search(_NAME, raw, re.I)
+    if named:
+        flags["served-model-name"] = named[1]
+    cache, gguf = re.search(_CACHE, raw, re.I), re.search(r"(/?[\w./-]+\.gguf)", raw)
+    return Wishes(
+        flags,
+        rest[0] if rest else None,
+        bool(compiled(_HUB_LOGIN).search(text)),
+        bool(compiled(_ALL_HOSTS).search(text)),
+        cache[1] if cache else None,
+        gguf[1] if gguf else None,
+    )
 
 
 def _adapters(raw: str, text: str) -> list[str]:
