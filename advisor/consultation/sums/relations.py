@@ -190,7 +190,7 @@ RELATIONS: tuple[Relation, ...] = (
     R("even_tokens_day", ("bill_day", "api_price"),
       lambda v: v["bill_day"] / v["api_price"] * 1e6,
       "{bill_day} / {api_price} за 1M = {even_tokens_day} в сутки"),
-    R("even_tokens_month", ("even_tokens_day", "price_h"),
+    R("even_tokens_month", ("bill_month", "api_price"),
       lambda v: v["bill_month"] / v["api_price"] * 1e6,
       "{bill_month} / {api_price} за 1M = {even_tokens_month} в месяц"),
     R("even_tps", ("even_tokens_day",), lambda v: v["even_tokens_day"] / 86400,
