@@ -90,7 +90,7 @@ def test_quantities_are_chained_and_each_tells_its_path() -> None:
     assert found.path("cards_needed") == [
         "tokens_day", "tps_mean", "tps_peak", "tps_wanted", "cards_needed",
     ]  # fmt: skip
-    assert found.assumed == {"headroom": 1.0}
+    assert found.assumed == {"headroom": 1.0, "spare": 0.0}
 
 
 def test_nothing_follows_from_a_division_by_zero() -> None:
