@@ -108,6 +108,12 @@ async def write(question: Question, draft: Draft) -> None:
     for name in sorted({k for step in used for k in found.by[step].usual} & set(found.assumed)):
         if name in _USUAL:
             draft.assume(*_USUAL[name])
+    cards = found.values.get("cards", 1.0)
+    if said.each_is_guessed and cards > 1 and "price_h" in used:
+        draft.assume(
+            f"цена часа — за одну карту; если за все {cards:.0f}, разделите на {cards:.0f}",
+            "the price is that of one card",
+        )
     draft.cite(draft.say("числа — с ваших слов", "the figures as you gave them"))
 
 

@@ -44,6 +44,8 @@ class Said:
 
     values: Values = field(default_factory=dict)
     currency: Currency = "$"
+    each_is_guessed: bool = False
+    """Nobody said whether the price of an hour is one card's or that of all."""
     unclear: list[Amount] = field(default_factory=list)
     """Money and speeds without a role, or with one that another number has already."""
 
@@ -153,8 +155,17 @@ def _hourly(one: Amount, found: list[Amount], said: Said) -> None:
     elif one.near(_EACH):
         role = "price_card_h"
     else:
-        role = "price_h" if one.near(_WHOLE) else "price_card_h"
+        role = "price_h" if _of_all(one, found) else "price_card_h"
+        said.each_is_guessed = role == "price_card_h"
     said.put(role, one.value, one)
+
+
+def _of_all(one: Amount, found: list[Amount]) -> bool:
+    """«нода 8xH100 за 20$/ч»: the node stands before the cards that stand before the price."""
+    k = found.index(one)
+    before = found[k - 1] if k else None
+    node = before is not None and before.unit == "gpus" and before.led_by(_WHOLE)
+    return node or one.near(_WHOLE)
 
 
 def _monthly(one: Amount, found: list[Amount], said: Said) -> None:
