@@ -47,7 +47,10 @@ async def answers(
     server = await ServerProcess.start(plan.argv, clean_env({**(env or {}), **plan.env}), log)
     base_url = f"http://127.0.0.1:{port}"
     try:
-        await wait_ready(base_url, lambda: server.returncode is None, spec.deadline_s)
+        can = engine.capabilities(world.hardware)
+        await wait_ready(
+            base_url, lambda: server.returncode is None, spec.deadline_s, can.ready_path
+        )
         return await _ask_all(base_url, spec.model.name, prompts, max_tokens, told)
     except OSError as error:
         raise EngineFailed(

@@ -157,7 +157,12 @@ class Arm:
         begun = asyncio.get_running_loop().time()
         self.server = server = await ServerProcess.start(plan.argv, clean_env(plan.env), self.log)
         try:
-            await wait_ready(self.base_url, lambda: server.returncode is None, self.spec.deadline_s)
+            await wait_ready(
+                self.base_url,
+                lambda: server.returncode is None,
+                self.spec.deadline_s,
+                can.ready_path,
+            )
         except EngineFailed as error:
             cause = self._cause_of_death() or error.cause
             message = error.message
@@ -277,7 +282,7 @@ class Arm:
             self.samples,
             self.spec.workload,
             model_name=self.target.model,
-            served_models=await models(self.base_url),
+            served_models=await self._listed(),
             in_force=self.launch.in_force if self.launch else {},
             config=self.spec.candidate.config,
             tokenizer_known=self.tokenizer is not None,
@@ -296,6 +301,11 @@ class Arm:
                 self.highest_load = await highest.search(
                     self.spec, self.spec.load_search, self.target, self.prompts, self.slos
                 )
+
+    async def _listed(self) -> list[str] | None:
+        """Ids of the served models; None where the server lists none in OpenAI's way."""
+        can = self.engine.capabilities(self.world.hardware)
+        return await models(self.base_url) if can.ready_path == "/v1/models" else None
 
     async def profile_steps(self) -> None:
         """A trace of the same load, after everything else: profiling slows the server down.

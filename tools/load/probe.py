@@ -48,8 +48,10 @@ async def models(base_url: str, api_key: str | None = None) -> list[str]:
     return names
 
 
-async def wait_ready(base_url: str, alive: Callable[[], bool], deadline_s: float) -> float:
-    """Poll /v1/models until it answers; seconds waited.
+async def wait_ready(
+    base_url: str, alive: Callable[[], bool], deadline_s: float, path: str = "/v1/models"
+) -> float:
+    """Poll the path until it answers; seconds waited.
 
     `alive` says whether the server's process still runs. Raises EngineFailed (CRASH, TIMEOUT).
     """
@@ -62,9 +64,7 @@ async def wait_ready(base_url: str, alive: Callable[[], bool], deadline_s: float
             raise EngineFailed(Cause.TIMEOUT, f"сервер не ответил за {deadline_s:.0f} с")
         left = deadline_s - waited
         try:
-            response = await fetch(
-                base_url, "/v1/models", timeout_s=min(_PROBE_TIMEOUT_S, max(left, 0.01))
-            )
+            response = await fetch(base_url, path, timeout_s=min(_PROBE_TIMEOUT_S, max(left, 0.01)))
         except (OSError, TimeoutError):
             response = Response()
         if response.status in (200, 401, 403):

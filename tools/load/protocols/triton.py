@@ -6,23 +6,27 @@ from urllib.parse import quote
 from tools.load.protocols.base import Ask
 from tools.load.stream import Stream
 
+_PARAMETERS = 2
+
 
 class Triton:
     """Sends no counts and no end mark: tokens are counted by the model's tokenizer, and a stream
-    that the server closes in good order is complete. The first form is the TensorRT-LLM back end's,
-    the second the vLLM back end's."""
+    that the server closes in good order is complete. The first form is that of a back end that can
+    ignore the end of a text (ours), the second the TensorRT-LLM back end's, the third vLLM's."""
 
     name = "triton"
     title = "Triton /generate_stream"
-    levels = 2
+    levels = 3
 
     def path(self, model: str) -> str:
         return f"/v2/models/{quote(model, safe='')}/generate_stream"
 
     def body(self, ask: Ask) -> dict[str, object]:
         length = ask.prompt.output_tokens
-        if ask.level == 0:
-            return {"text_input": ask.prompt.text, "max_tokens": length, "stream": True}
+        if ask.level < _PARAMETERS:
+            plain = {"text_input": ask.prompt.text, "max_tokens": length, "stream": True}
+            own = ask.level == 0 and ask.ignore_eos
+            return plain | ({"ignore_eos": True} if own else {})
         parameters: dict[str, object] = {
             "stream": True,
             "temperature": 0,
