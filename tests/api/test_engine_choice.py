@@ -17,7 +17,9 @@ CPU, CUDA = make_hardware("cpu"), make_hardware("cuda", 80 * 2**30)
 def test_engines_that_can_serve_the_model_here() -> None:
     model = make_model()
     with_file = model.replace(gguf="/models/tiny.gguf")
-    assert set(servers(with_file, CPU)) == {"vllm", "llamacpp", "onnxruntime", "transformers"}
+    assert set(servers(with_file, CPU)) == {
+        *("vllm", "llamacpp", "onnxruntime", "transformers", "triton"),
+    }
     assert "llamacpp" not in servers(model, CPU)
     assert set(servers(model, CUDA)) == {"vllm", "sglang", "transformers"}
     assert "sim" not in servers(model, CPU)
@@ -36,7 +38,7 @@ def test_who_was_left_out_is_said_with_the_reason() -> None:
 async def test_auto_compares_with_vllm(tiny_model: Path, home: Home) -> None:
     task = await task_of(Request(str(tiny_model), engine="auto"), home, print, CPU)
     assert task.engine == "vllm"
-    assert task.engines == ("onnxruntime",)
+    assert task.engines == ("onnxruntime", "triton")
     assert task.default.config.engine == "vllm"
     named = await task_of(Request(str(tiny_model), engine="vllm"), home, print, CPU)
     assert named.engines == ()

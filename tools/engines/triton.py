@@ -51,7 +51,12 @@ class Triton:
     title = "Triton Inference Server"
 
     def capabilities(self, hardware: Hardware) -> Capabilities:
-        return Capabilities(endpoint="triton", ready_path="/v2/health/ready")
+        cuda = hardware.device.kind == "cuda"
+        return Capabilities(
+            endpoint="triton",
+            ready_path="/v2/health/ready",
+            unavailable="адаптер ставит torch для CPU; на карте — vLLM за Triton" if cuda else "",
+        )
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:
         return ENV
