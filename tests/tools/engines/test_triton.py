@@ -92,6 +92,8 @@ async def test_the_real_server_joins_what_waits_to_one_batch(
         events = await ask(server, "The capital of France is", 12)
         text = "".join(event["text_output"] for event in events)
         assert text.startswith(" Paris")
+        assert [event["output_tokens"] for event in events] == list(range(1, 13))
+        assert {event["input_tokens"] for event in events} == {5}
         one = (await ENGINE.scrape(server.url))["executions"]
         prompts = ["The capital of France is", "One, two, three,", "A", "The capital of Italy is"]
         answers = await asyncio.gather(*(ask(server, prompt, 12) for prompt in prompts))

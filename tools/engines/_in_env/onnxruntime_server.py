@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime_genai as og
 from onnxruntime_options import build_parser
 from openai_http import Ask, BadRequest, Piece, TokenScore, serve
+from tokenizers import Tokenizer
 
 _LEVELS = {
     "disabled": "ORT_DISABLE_ALL",
@@ -37,6 +38,9 @@ class Backend:
         config.overlay(json.dumps(overlay))
         self._network = og.Model(config)
         self._tokenizer = og.Tokenizer(self._network)
+        # GenAI's own reading of tokenizer.json knows no pre-tokenizer that parts digits.
+        self._encoder = Tokenizer.from_file(str(Path(options.model) / "tokenizer.json"))
+        self._encoder.no_truncation()
         self._turns = asyncio.Semaphore(options.parallel)
         described = json.loads((Path(options.model) / "genai_config.json").read_text())
         ends = described["model"]["eos_token_id"]
@@ -63,7 +67,7 @@ class Backend:
         if text is None:
             messages = json.dumps(ask.messages)
             text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True)
-        return [int(token) for token in self._tokenizer.encode(text)]
+        return list(self._encoder.encode(text, add_special_tokens=ask.prompt is not None).ids)
 
     async def generate(
         self, ask: Ask, ids: list[int], max_tokens: int

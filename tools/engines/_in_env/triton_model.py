@@ -27,7 +27,7 @@ class _Answer:
         self.left = int(_input(request, "max_tokens", options.get("max_tokens", _USUAL_TOKENS)))
         self.ignores_eos = bool(_input(request, "ignore_eos", options.get("ignore_eos", False)))
         self._ids: list[int] = []
-        self._shown = 0
+        self._shown = self._given = self.prompt_tokens = 0
         self.done = False
 
     def give(self, token: int, ends: set[int]) -> None:
@@ -35,14 +35,15 @@ class _Answer:
         if self.done:
             return
         self.left -= 1
+        self._given += 1
         stopped = token in ends and not self.ignores_eos
         if not stopped:
             self._ids.append(token)
         last = stopped or self.left <= 0 or self._request.is_cancelled()
         text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        if last or not text.endswith(_UNFINISHED):
-            self._send(text[self._shown :], last=last)
-            self._shown = len(text)
+        whole = last or not text.endswith(_UNFINISHED)
+        self._send(text[self._shown :] if whole else "", last=last)
+        self._shown = len(text) if whole else self._shown
         self.done = last
 
     def fail(self, error: Exception) -> None:
@@ -53,9 +54,13 @@ class _Answer:
             self.done = True
 
     def _send(self, text: str, *, last: bool) -> None:
-        output = pb_utils.Tensor("text_output", np.array([[text.encode()]], dtype=np.object_))
+        counts = {"output_tokens": self._given, "input_tokens": self.prompt_tokens}
+        outputs = [
+            pb_utils.Tensor("text_output", np.array([[text.encode()]], dtype=np.object_)),
+            *(pb_utils.Tensor(n, np.array([[v]], dtype=np.int32)) for n, v in counts.items()),
+        ]
         flags = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if last else 0
-        self.sender.send(pb_utils.InferenceResponse(output_tensors=[output]), flags=flags)
+        self.sender.send(pb_utils.InferenceResponse(output_tensors=outputs), flags=flags)
 
 
 def _input(request: Any, name: str, usual: Any) -> Any:
@@ -102,6 +107,8 @@ class TritonPythonModel:
             [answer.prompt for answer in answers], return_tensors="pt", padding=True
         ).to(self._device)
         tokens, mask, cache = given["input_ids"], given["attention_mask"], None
+        for answer, count in zip(answers, mask.sum(-1).tolist(), strict=True):
+            answer.prompt_tokens = count
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         while not all(answer.done for answer in answers):
             found = self._network(

@@ -53,6 +53,12 @@ def config_pbtxt(options: argparse.Namespace, *, cuda: bool) -> str:
         f'  {{ name: "{name}" data_type: TYPE_{kind} dims: [ 1 ]{more} }}'
         for name, kind, more in inputs
     )
+    outputs = ",\n".join(
+        f'  {{ name: "{name}" data_type: TYPE_{kind} dims: [ 1 ] }}'
+        for name, kind in (
+            ("text_output", "STRING"), ("output_tokens", "INT32"), ("input_tokens", "INT32"),
+        )
+    )  # fmt: skip
     given = {"model": options.model, "dtype": options.dtype, "threads": str(options.threads or 0)}
     parameters = "".join(
         f'parameters {{ key: "{name}" value {{ string_value: "{_quoted(value)}" }} }}\n'
@@ -63,7 +69,7 @@ def config_pbtxt(options: argparse.Namespace, *, cuda: bool) -> str:
         'backend: "python"\n'
         f"max_batch_size: {size}\n"
         f"input [\n{rows}\n]\n"
-        'output [ { name: "text_output" data_type: TYPE_STRING dims: [ 1 ] } ]\n'
+        f"output [\n{outputs}\n]\n"
         "model_transaction_policy { decoupled: true }\n"
         f"{batching}"
         f"instance_group [ {{ count: {options.instance_count}"

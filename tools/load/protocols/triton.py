@@ -10,9 +10,10 @@ _PARAMETERS = 2
 
 
 class Triton:
-    """Sends no counts and no end mark: tokens are counted by the model's tokenizer, and a stream
-    that the server closes in good order is complete. The first form is that of a back end that can
-    ignore the end of a text (ours), the second the TensorRT-LLM back end's, the third vLLM's."""
+    """Has no end mark: a stream that the server closes in good order is complete. Only our own back
+    end counts; else tokens are counted by the model's tokenizer. The first form is that of a back
+    end that can ignore the end of a text (ours), the second the TensorRT-LLM back end's, the third
+    vLLM's."""
 
     name = "triton"
     title = "Triton /generate_stream"
@@ -38,7 +39,8 @@ class Triton:
         return {"text_input": ask.prompt.text, "parameters": parameters}
 
     def read(self, event: dict[str, Any], now: float, answer: Stream) -> None:
-        answer.add(now, event["text_output"], None)
+        answer.add(now, event["text_output"], event.get("output_tokens"))
+        answer.input_tokens = event.get("input_tokens", answer.input_tokens)
         answer.finish_reason = "end"  # perhaps; each event may be the last
 
 
