@@ -93,9 +93,12 @@ def _task(ctx: ReportContext) -> str:
 
 
 def _engine(ctx: ReportContext) -> str:
+    """The one that is handed in, with its version; it need not be the one that was begun with."""
     best = ctx.best
-    version = best.launch.engine_version if best and best.launch else ""
-    return f"{ctx.engine} {version}".strip()
+    if best is None or best.launch is None:
+        return ctx.engine
+    served = labels.engine(best.spec.candidate.config.engine)
+    return f"{served} {best.launch.engine_version}".strip()
 
 
 def _billions(parameters: int) -> str:
