@@ -7,15 +7,14 @@ on.
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Literal
-
-from langgraph.errors import GraphDrained
-from langgraph.runtime import RunControl
-from langgraph.types import interrupt
+from typing import TYPE_CHECKING, Literal
 
 from advisor.context import Context
 from knowledge.quantities import format_duration, format_number
 from knowledge.types import Estimate, Frozen, Hypothesis, QualityVerdict
+
+if TYPE_CHECKING:
+    from langgraph.runtime import RunControl
 
 ASKED, ANSWERED = "approval_requested", "approval"
 EXPENSIVE_SHARE = 0.25
@@ -64,7 +63,11 @@ def below_floor(
 
 def approved(question: Question | None) -> bool | None:
     """None where there is nothing to ask. Inside a node: it runs again from its first line."""
-    return bool(interrupt(question.model_dump())) if question else None
+    if question is None:
+        return None
+    from langgraph.types import interrupt  # a second to import, and `advisor plan` never asks
+
+    return bool(interrupt(question.model_dump()))
 
 
 def waived(ctx: Context, trial_id: str) -> bool:
@@ -80,7 +83,7 @@ def answer_to(ctx: Context, question_id: str) -> bool | None:
     return None
 
 
-async def wait(ctx: Context, question: Question, control: RunControl | None) -> bool:
+async def wait(ctx: Context, question: Question, control: "RunControl | None") -> bool:
     """Ask once, then look into the log until somebody has answered or the time is over.
 
     Raises GraphDrained when the session is being stopped.
@@ -99,6 +102,8 @@ async def wait(ctx: Context, question: Question, control: RunControl | None) -> 
     until = since + timedelta(seconds=ctx.approval_wait_s or 0)
     while (said := answer_to(ctx, question.id)) is None:
         if control and control.drain_requested:
+            from langgraph.errors import GraphDrained
+
             raise GraphDrained(control.drain_reason or "drain")
         if datetime.now(UTC) >= until:
             ctx.emit(ANSWERED, id=question.id, approved=False, by="", reason="нет ответа")
