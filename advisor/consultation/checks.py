@@ -41,10 +41,12 @@ _OLDEST = 7.0
 
 
 def _too_old(question: Question, draft: Draft) -> None:
+    if question.frame.engine not in (None, "vllm"):
+        return
     for gpu in question.gpus[:2]:
         capability = gpu.device.compute_capability
         if capability and float(capability) < _OLDEST:
-            draft.lead(
+            draft.warn(
                 f"**vLLM на {gpu.name} не заработает:** это {gpu.generation} (compute capability"
                 f" {capability}), а нужна {_OLDEST} и новее. Берите llama.cpp (GGUF): ему хватает"
                 " этой карты.",

@@ -1,7 +1,9 @@
 """Numbers of a question: their units, their roles, what follows from them, and what is asked."""
 
 import pytest
+import yaml
 
+from advisor.consultation.answers._kubernetes import manifest
 from advisor.consultation.sums.amounts import amounts
 from advisor.consultation.sums.relations import RELATIONS, follow
 from advisor.consultation.sums.said import read
@@ -136,3 +138,15 @@ def test_adapters_and_a_draft_are_read_with_their_names() -> None:
     assert draft.model == "meta-llama/Llama-3.3-70B-Instruct"
     assert '"model": "meta-llama/Llama-3.2-1B"' in str(draft.flags["speculative-config"])
     assert '"num_speculative_tokens": 5' in str(draft.flags["speculative-config"])
+
+
+def test_a_manifest_listens_where_it_is_probed_and_parts_what_are_several_values() -> None:
+    flags = ["org/Model-7B", "--lora-modules a=/x b=/y", """--speculative-config '{"k": 1}'"""]
+    told = yaml.safe_load(manifest(flags, 2, "9000"))
+    container = told["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == [
+        *("--model", "org/Model-7B", "--lora-modules", "a=/x", "b=/y"),
+        *("--speculative-config", '{"k": 1}', "--port", 9000),
+    ]
+    assert container["startupProbe"]["httpGet"]["port"] == 9000
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": 2}

@@ -7,6 +7,8 @@ measured by `advisor bench --protocol triton`.
 
 from pathlib import Path
 
+import orjson
+
 from knowledge.errors import BadModel
 from knowledge.memory import kv_bytes_per_sequence
 from knowledge.types import Cause, EngineConfig, FlagValue, Hardware, ModelSpec
@@ -109,8 +111,6 @@ class Triton:
 
     async def scrape(self, base_url: str) -> dict[str, float]:
         """Of the statistics extension: requests, executions, and their mean batch."""
-        import orjson
-
         try:
             response = await fetch(base_url, "/v2/models/stats", timeout_s=_TIMEOUT_S)
         except (OSError, TimeoutError):

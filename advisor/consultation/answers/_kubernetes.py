@@ -11,8 +11,8 @@ def manifest(flags: Sequence[str], cards: int, port: str) -> str:
     name = flags[0].rsplit("/", 1)[-1].lower().replace(".", "-").replace("_", "-")
     arguments = [
         f"            - {part}"
-        for flag in (f"--model {flags[0]}", *flags[1:])
-        for part in flag.split(" ", 1)
+        for flag in (f"--model {flags[0]}", *flags[1:], f"--port {port}")
+        for part in _parts(flag)
     ]
     return "\n".join(
         [
@@ -52,3 +52,8 @@ def manifest(flags: Sequence[str], cards: int, port: str) -> str:
             "        - {name: weights, persistentVolumeClaim: {claimName: weights}}",
         ]
     )
+
+
+def _parts(flag: str) -> list[str]:
+    """A flag and its value; adapters are several values, JSON in quotes is one."""
+    return flag.split(" ") if flag.startswith("--lora-modules ") else flag.split(" ", 1)

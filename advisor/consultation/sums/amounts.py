@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from advisor.consultation.understanding.frame import Currency
@@ -89,7 +90,8 @@ class Amount:
         return bool(compiled(pattern).search(self.before))
 
 
-def amounts(raw: str) -> list[Amount]:
+@lru_cache(maxsize=256)
+def amounts(raw: str) -> tuple[Amount, ...]:
     """The numbers of a question, from left to right."""
     text = _even(masked(raw))
     found: list[Amount] = []
@@ -97,7 +99,7 @@ def amounts(raw: str) -> list[Amount]:
         if found and match.start() < found[-1].end:
             continue
         found.append(_amount(text, match))
-    return [_between(text, found, k) for k in range(len(found))]
+    return tuple(_between(text, found, k) for k in range(len(found)))
 
 
 def _even(text: str) -> str:

@@ -1,7 +1,7 @@
 """What each number of a question is: a price, a speed, a load, by its unit and its words."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from advisor.consultation.sums.amounts import Amount, Unit, amounts
@@ -91,7 +91,7 @@ def _changed(said: Said, old: Said) -> None:
             return
 
 
-def _place(one: Amount, found: list[Amount], said: Said) -> None:
+def _place(one: Amount, found: Sequence[Amount], said: Said) -> None:
     if one.unit.startswith("money") and one.currency != said.currency:
         said.unclear.append(one)
     elif one.unit in _READERS:
@@ -100,7 +100,7 @@ def _place(one: Amount, found: list[Amount], said: Said) -> None:
         said.put(_PLAIN[one.unit], one.value, one)
 
 
-def _items(one: Amount, found: list[Amount], said: Said) -> None:
+def _items(one: Amount, found: Sequence[Amount], said: Said) -> None:
     """Requests or documents, with no period or with one."""
     each = _of_person(one, found)
     if one.unit == "req" and one.near(_WORKDAY):
@@ -114,12 +114,12 @@ def _items(one: Amount, found: list[Amount], said: Said) -> None:
         said.put("requests_day", one.value * (24 if one.unit == "req/h" else 1), one)
 
 
-def _rate(one: Amount, found: list[Amount], said: Said) -> None:
+def _rate(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     said.put("rps_wanted" if one.near(_WANTED + r"|реплик") else "rps", one.value, one)
 
 
-def _factor(one: Amount, found: list[Amount], said: Said) -> None:
+def _factor(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(r"ускор|быстр|пропускн|throughput|speed"):
         said.put("speedup", one.value, one)
@@ -127,26 +127,26 @@ def _factor(one: Amount, found: list[Amount], said: Said) -> None:
         said.put("peak_factor", one.value, one)
 
 
-def _size(one: Amount, found: list[Amount], said: Said) -> None:
+def _size(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(r"вес|weigh|модел"):
         said.put("weights_gb", one.value, one)
 
 
-def _days(one: Amount, found: list[Amount], said: Said) -> None:
+def _days(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(r"мес|month"):
         said.put("days_month", one.value, one)
 
 
-def _of_person(one: Amount, found: list[Amount]) -> bool:
+def _of_person(one: Amount, found: Sequence[Amount]) -> bool:
     """«10 тыс юзеров по 8 запросов в сутки»: of each of them."""
     k = found.index(one)
     shared = k > 0 and found[k - 1].unit == "people" and one.led_by(r"по\s*$")
     return shared or (one.value < 1000 and one.near(r"кажд|с человека|на человека|each"))
 
 
-def _hourly(one: Amount, found: list[Amount], said: Said) -> None:
+def _hourly(one: Amount, found: Sequence[Amount], said: Said) -> None:
     spotty = any(other.led_by(_SPOT) for other in found)
     if spotty and one.led_by(_DEMAND):
         role = "on_demand_h"
@@ -160,7 +160,7 @@ def _hourly(one: Amount, found: list[Amount], said: Said) -> None:
     said.put(role, one.value, one)
 
 
-def _of_all(one: Amount, found: list[Amount]) -> bool:
+def _of_all(one: Amount, found: Sequence[Amount]) -> bool:
     """«нода 8xH100 за 20$/ч»: the node stands before the cards that stand before the price."""
     k = found.index(one)
     before = found[k - 1] if k else None
@@ -168,7 +168,7 @@ def _of_all(one: Amount, found: list[Amount]) -> bool:
     return node or one.near(_WHOLE)
 
 
-def _monthly(one: Amount, found: list[Amount], said: Said) -> None:
+def _monthly(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(_UPKEEP):
         role = "opex_month"
@@ -177,7 +177,7 @@ def _monthly(one: Amount, found: list[Amount], said: Said) -> None:
     said.put(role, one.value, one)
 
 
-def _api(one: Amount, found: list[Amount], said: Said) -> None:
+def _api(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if re.match(r"\s*(?:за |на )?(?:вход|input|in\b)", one.after):
         said.put("api_in", one.value, one)
@@ -191,7 +191,7 @@ def _api(one: Amount, found: list[Amount], said: Said) -> None:
     said.put(max(ways)[1] if ways else "api_price", one.value, one)
 
 
-def _bare_money(one: Amount, found: list[Amount], said: Said) -> None:
+def _bare_money(one: Amount, found: Sequence[Amount], said: Said) -> None:
     if one.after.strip() == "/":
         said.put("api_in", one.value, one)
     elif one.near(_BUY) and not one.led_by(r"час\s*$"):
@@ -210,7 +210,7 @@ def _bare_money(one: Amount, found: list[Amount], said: Said) -> None:
         said.unclear.append(one)
 
 
-def _speed(one: Amount, found: list[Amount], said: Said) -> None:
+def _speed(one: Amount, found: Sequence[Amount], said: Said) -> None:
     wants, gives = one.near(_WANTED), one.near(_GIVES)
     phases = sum(bool(other.near(r"префил|prefill")) for other in found)
     fed = one.near(r"входн") and not one.near(_OUT)
@@ -229,7 +229,7 @@ def _speed(one: Amount, found: list[Amount], said: Said) -> None:
     said.put(role, one.value, one)
 
 
-def _of_copy(one: Amount, found: list[Amount]) -> bool:
+def _of_copy(one: Amount, found: Sequence[Amount]) -> bool:
     """The speed of one replica."""
     if one.near(_GIVES) and any(o.unit == "gpus" and o.led_by(_COPY) for o in found):
         return True
@@ -237,13 +237,13 @@ def _of_copy(one: Amount, found: list[Amount]) -> bool:
     return one.led_by(_COPY) or beside or _after(one, found, "replicas")
 
 
-def _after(one: Amount, found: list[Amount], unit: str) -> bool:
+def _after(one: Amount, found: Sequence[Amount], unit: str) -> bool:
     """«одна реплика выдаёт 2600»: the number before it counts those."""
     k = found.index(one)
     return k > 0 and found[k - 1].unit == unit and one.led_by(_GIVES)
 
 
-def _alone(one: Amount, found: list[Amount]) -> bool:
+def _alone(one: Amount, found: Sequence[Amount]) -> bool:
     """«одна L40S отдаёт 850»: a single card stands just before the speed."""
     k = found.index(one)
     before = found[k - 1] if k else None
@@ -252,7 +252,7 @@ def _alone(one: Amount, found: list[Amount]) -> bool:
     return one.led_by("⟦G") or bool(before and before.value == 1 and one.led_by(_GIVES))
 
 
-def _tokens(one: Amount, found: list[Amount], said: Said) -> None:
+def _tokens(one: Amount, found: Sequence[Amount], said: Said) -> None:
     if one.value == 1e6:  # «миллион токенов» is what is priced
         return
     if one.value >= 1e6:
@@ -284,7 +284,7 @@ def _last(words: str) -> str:
     return max(found)[1] if found else ""
 
 
-def _time(one: Amount, found: list[Amount], said: Said) -> None:
+def _time(one: Amount, found: Sequence[Amount], said: Said) -> None:
     seconds = one.value / (1000 if one.unit == "ms" else 1)
     if one.led_by(r"(?:кажды\w+|раз в|через кажд\w+)\s*$") and not one.near(r"токен|tpot|token"):
         said.put("period_s", seconds, one)
@@ -305,13 +305,13 @@ def _time(one: Amount, found: list[Amount], said: Said) -> None:
     said.put(role, seconds, one)
 
 
-def _people(one: Amount, found: list[Amount], said: Said) -> None:
+def _people(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.value > 1:
         said.put("people", one.value, one)
 
 
-def _percent(one: Amount, found: list[Amount], said: Said) -> None:
+def _percent(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     share = one.value / 100
     if one.near(r"запас|резерв|headroom"):
@@ -324,20 +324,20 @@ def _percent(one: Amount, found: list[Amount], said: Said) -> None:
         said.put("active_share", share, one)
 
 
-def _hours(one: Amount, found: list[Amount], said: Said) -> None:
+def _hours(one: Amount, found: Sequence[Amount], said: Said) -> None:
     if one.near(r"кажды|раз в|прерыв|отбира|забира"):
         said.put("interrupted_h", one.value, one)
     elif any(other.unit in ("req", "tok") for other in found):
         said.put("deadline_h", one.value, one)
 
 
-def _minutes(one: Amount, found: list[Amount], said: Said) -> None:
+def _minutes(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(r"под[ъьн]|восстан|старт|загруз|запуск|грузим"):
         said.put("restart_h", one.value / 60, one)
 
 
-def _count(one: Amount, found: list[Amount], said: Said) -> None:
+def _count(one: Amount, found: Sequence[Amount], said: Said) -> None:
     del found
     if one.near(r"на (?:кажд\w+ )?реплик|на копи") or one.led_by(rf"(?:{_COPY})[^.?!]{{0,16}}$"):
         said.put("cards_replica", one.value, one)
@@ -345,7 +345,7 @@ def _count(one: Amount, found: list[Amount], said: Said) -> None:
         said.put("cards", one.value, one)
 
 
-def _bare(one: Amount, found: list[Amount], said: Said) -> None:
+def _bare(one: Amount, found: Sequence[Amount], said: Said) -> None:
     """A number without a unit: by the words on either side."""
     priced = any(other.unit.startswith("money") for other in found)
     role = next((role for words, role in _BEFORE if one.led_by(words)), None)
@@ -373,7 +373,7 @@ _BEFORE = (
     (r"цен\w*[^.?]*(?:до|=)\s*$|(?:скин|сниз|подн)\w*[^.?]* до\s*$", "new_price"),
 )
 _AFTER = ((r"\s*слот", "slots"), (r"\s*(?:запасн|резервн)", "spare"))
-_READERS: dict[Unit, Callable[[Amount, list[Amount], Said], None]] = {
+_READERS: dict[Unit, Callable[[Amount, Sequence[Amount], Said], None]] = {
     "money/h": _hourly, "money/month": _monthly, "money/million": _api, "money": _bare_money,
     "tok/s": _speed, "tok": _tokens, "percent": _percent, "h": _hours, "min": _minutes,
     "bare": _bare, "gpus": _count, "ms": _time, "s": _time, "people": _people, "req": _items,
