@@ -16,7 +16,6 @@ from knowledge.support import Support, supports
 from knowledge.types import (
     Artifact,
     Candidate,
-    Device,
     EngineConfig,
     FlagValue,
     Hardware,
@@ -43,11 +42,11 @@ _DEADLINE_S = 900.0
 _SEED = 0
 
 
-def on_catalog(device: Device) -> CatalogDevice:
+def on_catalog(hardware: Hardware) -> CatalogDevice:
     """This machine's device as the support matrix wants it."""
     return CatalogDevice(
-        stem="here", device=device, vendor="intel", generation="", memory_type="", link="",
-        link_bytes_per_s=0.0, provenance=(),
+        stem="here", device=hardware.device, vendor="intel", generation="", memory_type="", link="",
+        link_bytes_per_s=0.0, isa=hardware.isa, provenance=(),
     )  # fmt: skip
 
 

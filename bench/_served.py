@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,19 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    config: EngineConfig, model: ModelSpec, hardware: Hardware, home: Home, log: Path
+    config: EngineConfig,
+    model: ModelSpec,
+    hardware: Hardware,
+    home: Home,
+    log: Path,
+    *,
+    arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Served, None]:
-    """Launch, wait until ready, hand over, stop, and wait until the memory is back."""
+    """Launch, wait until ready, hand over, stop, and wait until the memory is back.
+
+    `arguments` and `variables` are what a bench adds that no configuration may.
+    """
     engine = engines.load(config.engine)
     spec = engine.env_spec(hardware)
     environment = await envs.ensure(spec, home, print) if spec else None
@@ -80,7 +90,8 @@ async def served(
         hardware=hardware,
     )
     url, begun = f"http://127.0.0.1:{port}", time.monotonic()
-    process = await ServerProcess.start(plan.argv, clean_env(plan.env), log)
+    environ = clean_env(plan.env | dict(variables or {}))
+    process = await ServerProcess.start((*plan.argv, *arguments), environ, log)
     try:
         await wait_ready(url, lambda: process.returncode is None, _READY_S)
         ready_s = time.monotonic() - begun

@@ -101,7 +101,7 @@ class Bench:
 
     async def row(self, recipe: Artifact) -> Row:
         """Make it unless it is there, serve it, compare it."""
-        device = derived.on_catalog(self.hardware.device)
+        device = derived.on_catalog(self.hardware)
         server, _ = derived.choose_server(recipe, device, None)
         folder = await artifacts.ensure(recipe, self.model, self.hardware, self.home, _say)
         made = artifacts.find(recipe, self.model, self.home)
@@ -184,7 +184,7 @@ def _known(file: Path | None, bench: Bench) -> dict[str, Row]:
     if file is None or not file.exists():
         return {}
     told = json.loads(file.read_bytes())
-    same = told["model"] == bench.model.name
+    same = told.get("fingerprint") == bench.model.fingerprint
     same = same and told["hardware"]["device"]["name"] == bench.hardware.device.name
     rows = [Row.model_validate(row) for row in told["rows"]] if same else []
     return {row.name: row for row in rows if row.tokens_per_s}
@@ -204,6 +204,7 @@ def _write(file: Path, bench: Bench, rows: list[Row], seconds: float) -> None:
 
     told = {
         "model": bench.model.name,
+        "fingerprint": bench.model.fingerprint,
         "hardware": bench.hardware,
         "seconds": seconds,
         "rows": rows,

@@ -8,8 +8,10 @@ comes, a line per step goes to DIR/steps.jsonl, and the store with its reports i
 DIR/data.tar.gz after each step. On a host of two cards two runs, each with its CUDA_VISIBLE_DEVICES
 and ADVISOR_HOME, use both. Steps asked for by name alone: `points:SHAPE` (another shape, to predict
 it), `links` (NCCL between the cards, NVLink on and off), `split:tp`, `split:pp`, `split:dp` (the
-shape over two cards), `split:tp-no-p2p`, `try:NAME` (one technique on top of FP8 weights under
-1,024/256 tokens; `try:none` is what it compares with).
+shape over two cards), `split:tp-no-p2p`, `disaggregation` (prefill and decode on two cards against
+two replicas), `roofline` (kernel counters of Nsight Compute), `try:NAME` (one technique on top of
+FP8 weights under 1,024/256 tokens; `try:none` is what it compares with), `one:NAME` (one stream in
+the checkpoint's own precision, compiled; `one:none` is vLLM's default).
 """
 
 import argparse
@@ -22,50 +24,16 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench._gpu_steps import ADVISOR, QUICK, Step, on_request
 from tools.home import Home
 
-_ADVISOR = (sys.executable, "-P", "-m", "api.cli.main")
 _SESSION_AFTERWARDS_S = 270.0
 """A session may overrun its budget by the last trial."""
 _GRACE_S = 25.0
 _HERE = Path(__file__).parent
-_QUICK = {"compilation-config": '{"mode": 0, "cudagraph_mode": "FULL"}'}
-_SPLITS: dict[str, dict[str, Any]] = {
-    "tp": {"tensor-parallel-size": 2},
-    "pp": {"pipeline-parallel-size": 2},
-    "dp": {"data-parallel-size": 2},
-}
-_TRIED: dict[str, dict[str, Any]] = {
-    "none": {},
-    "kv-fp8": {"kv-cache-dtype": "fp8"},
-    "flashinfer": {"attention-backend": "FLASHINFER"},
-    "triton-attention": {"attention-backend": "TRITON_ATTN"},
-    "async-scheduling-off": {"async-scheduling": False},
-    "prefix-caching-off": {"enable-prefix-caching": False},
-    "steps-16384": {"max-num-batched-tokens": 16384},
-    "steps-2048": {"max-num-batched-tokens": 2048},
-    "throughput-mode": {"performance-mode": "throughput"},
-    "kv-offload": {"kv-offloading-size": 16},
-    "stream-interval": {"stream-interval": 4},
-    "compiled": {"compilation-config": None},
-    "piecewise": {"compilation-config": '{"cudagraph_mode": "PIECEWISE"}'},
-}
-"""On top of FP8 weights and the quick start; None takes a flag away."""
 SESSION = "session"
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command, what it takes at least, and when it is stopped."""
-
-    name: str
-    command: tuple[str, ...]
-    least_s: float
-    most_s: float
 
 
 def steps(chosen: argparse.Namespace) -> Iterator[Step]:
@@ -78,7 +46,7 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     def profile(name: str, *more: str) -> tuple[str, ...]:
         picture = str(out / f"{name}.png")
         common = ("--dummy-weights", "--picture", picture, *json_to(name))
-        return (*_ADVISOR, "profile", shape, *common, *more)
+        return (*ADVISOR, "profile", shape, *common, *more)
 
     def measure(name: str, module: str, *more: str) -> tuple[str, ...]:
         command = (sys.executable, "-m", f"bench.{module}", shape, "--dummy-weights")
@@ -89,14 +57,14 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     short = (*one, "--input-tokens", str(chosen.long_input // 8), "--output-tokens", "512")
     fp8 = ("--flag", "quantization=fp8", "--flag", "kv-cache-dtype=fp8")
     reports = ("--out", str(out / "reports"))
-    optimize = (*_ADVISOR, "optimize", shape, "--dummy-weights", "--no-naive", *reports)
+    optimize = (*ADVISOR, "optimize", shape, "--dummy-weights", "--no-naive", *reports)
     ceilings = (chosen.engine_python, "-P", str(_HERE / "gpu_ceilings.py"), *json_to("ceilings"))
     scale = ("--scale", str(chosen.long_input / 8192))
     ours = ("--ours", chosen.ours) if chosen.ours else ("--session", "last")
     both = (*ours, "--only", "default,ours", "--cut", "12", *scale)
     eager = profile("profile-eager", *long, "--flag", "enforce-eager")
-    points = ("--overhead", "--seconds", "5", "--flags", json.dumps(_QUICK))
-    yield Step("doctor", (*_ADVISOR, "doctor", "--json"), 5, 60)
+    points = ("--overhead", "--seconds", "5", "--flags", json.dumps(QUICK))
+    yield Step("doctor", (*ADVISOR, "doctor", "--json"), 5, 60)
     yield Step("ceilings", ceilings, 10, 90)
     yield Step("profile-default", profile("profile-default", *long), 60, 480)
     yield Step(SESSION, (*optimize, *json_to(SESSION), *chosen.session.split()), 400, 0)
@@ -106,30 +74,6 @@ def steps(chosen: argparse.Namespace) -> Iterator[Step]:
     yield Step("kill", measure("kill", "gpu_kill"), 55, 150)
     yield Step("points", measure("points", "gpu_points", *points), 150, 300)
     yield Step("inferencebench", measure("inferencebench", "inferencebench", *both), 420, 900)
-
-
-def on_request(chosen: argparse.Namespace, name: str) -> Step:
-    """A step that runs only when asked for by name."""
-    kind, _, what = name.partition(":")
-    file = str(chosen.out / f"{name.replace(':', '-').replace('/', '-')}.json")
-    points = (sys.executable, "-m", "bench.gpu_points")
-    common = ("--dummy-weights", "--seconds", "5", "--json", file)
-    if kind == "points" and what:
-        return Step(name, (*points, what, *common, "--flags", json.dumps(_QUICK)), 75, 240)
-    if kind == "split" and (split := what.removesuffix("-no-p2p")) in _SPLITS:
-        flags = json.dumps(_SPLITS[split] | _QUICK)
-        environment = ("NCCL_P2P_DISABLE=1",) if what.endswith("-no-p2p") else ()
-        command = (*points, chosen.shape, *common, "--flags", flags)
-        return Step(name, ("env", *environment, *command), 90, 240)
-    if kind == "try" and what in _TRIED:
-        flags = _QUICK | {"quantization": "fp8"} | _TRIED[what]
-        set_flags = json.dumps({name: one for name, one in flags.items() if one is not None})
-        load = ("--streams", "1,64,64", "--input-tokens", "1024", "--output-tokens", "256")
-        return Step(name, (*points, chosen.shape, *common, *load, "--flags", set_flags), 80, 240)
-    if kind == "links":
-        links = (chosen.engine_python, "-P", str(_HERE / "gpu_links.py"))
-        return Step(name, (*links, "--json", file), 20, 120)
-    raise SystemExit(f"шага «{name}» нет")
 
 
 def ordered(chosen: argparse.Namespace) -> list[Step]:

@@ -23,7 +23,7 @@ from tools.models import resolve
 from tools.telemetry import EVERY_S, Sampler
 
 _INPUT, _OUTPUT = 256, 128
-_PAIRS = 4
+_PAIRS = 8
 _OVERHEAD_STREAMS = 64
 """Enough to fill the card; more only makes every round wait longer for its last answers."""
 _SAMPLES = 200

@@ -32,6 +32,8 @@ class SchemeSupport(Frozen):
     """From which it loads, though it computes in a wider dtype."""
     others: dict[Literal["cpu", "rocm", "xpu", "tpu", "metal"], Level] = {}
     """Hardware that has no compute capability."""
+    cpu_isa: str | None = None
+    """An instruction set without which a CPU has no kernel for it, as /proc/cpuinfo names it."""
     flag: str = ""
     """How it is asked for, e.g. "--quantization fp8"; empty: seen from the checkpoint."""
     note: str = ""
@@ -125,6 +127,8 @@ def schemes_for(engine: str, device: CatalogDevice) -> Sequence[tuple[SchemeSupp
 def _level(record: EngineRecord, scheme: SchemeSupport, device: CatalogDevice) -> tuple[Level, str]:
     where = f"{scheme.name} в {record.title} на {device.name}"
     kind, capability = device.device.kind, device.device.compute_capability
+    if kind == "cpu" and scheme.cpu_isa and device.isa and scheme.cpu_isa not in device.isa:
+        return "no", f"{where}: ядра написаны под {scheme.cpu_isa}, у этого процессора его нет"
     if kind != "cuda":
         level = scheme.others.get(kind, "unknown")
         return level, f"{where}: {_WORDS[level]}. {scheme.note}".strip()
@@ -148,7 +152,7 @@ def _on_cuda(scheme: SchemeSupport, capability: str, where: str) -> tuple[Level,
 
 _WORDS: dict[Level, str] = {
     "native": "считает в этом формате",
-    "converted": "загружается и экономит память, но считает в более широком формате",
+    "converted": "загружается, но считает в более широком формате",
     "no": "не поддерживается",
     "unknown": "данных нет",
 }

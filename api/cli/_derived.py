@@ -37,7 +37,7 @@ async def run(asked: Asked) -> int:
 
     home = Settings().folders()
     hardware = inspect(home)
-    device = require_gpu(asked.gpu) if asked.gpu else derived.on_catalog(hardware.device)
+    device = require_gpu(asked.gpu) if asked.gpu else derived.on_catalog(hardware)
     server, answer = derived.choose_server(asked.recipe, device, asked.engine)
     model = await resolve(asked.model, home, say)
     recipe = _with_text(asked, home)

@@ -35,6 +35,7 @@ def profile(  # noqa: PLR0913 - the options of the command
     seconds: str | None = typer.Option(None, help="Сколько писать трассу: 2s; на CPU 4s."),
     trace_dir: Path | None = typer.Option(None, help="Куда пишет трассы сервер из URL."),
     dummy_weights: bool = typer.Option(False, help="Модель без весов: одна форма."),
+    roofline: bool = typer.Option(False, help="Вместо трассы счётчики ядер: Nsight Compute."),
     picture: Path | None = typer.Option(None, help="Сохранить картинку PNG."),
     json_file: str | None = typer.Option(None, "--json", help="Итог в ФАЙЛ («-»: на stdout)."),
 ) -> int:
@@ -49,7 +50,13 @@ def profile(  # noqa: PLR0913 - the options of the command
         dummy_weights=dummy_weights,
     )  # fmt: skip
     options = _Options(target, is_trace, away, flag, seconds, trace_dir)
-    return interruptible(_profile(request, options, picture, json_file), resumable=False)
+    if roofline:
+        from api.cli.roofline import roofline as counters
+
+        work = counters(request, options.flags, None if away else target, picture, json_file)
+    else:
+        work = _profile(request, options, picture, json_file)
+    return interruptible(work, resumable=False)
 
 
 class _Options:

@@ -4,7 +4,15 @@ from knowledge.types.base import Estimate, Frozen, Interval
 from knowledge.types.candidate import Artifact, Candidate, Change, EngineConfig, FlagValue
 from knowledge.types.gpu import GpuFingerprint, GpuProcess, GpuTelemetry
 from knowledge.types.human import AnswerPair, Choice, HumanEvaluation, HumanVote, Side
-from knowledge.types.profiling import BUSY, KernelShare, Part, PhaseProfile, StepProfile
+from knowledge.types.profiling import (
+    BUSY,
+    KernelPoint,
+    KernelPoints,
+    KernelShare,
+    Part,
+    PhaseProfile,
+    StepProfile,
+)
 from knowledge.types.quality import (
     Answers,
     Choices,
@@ -101,6 +109,8 @@ __all__ = [
     "Hypothesis",
     "IntegrityResult",
     "Interval",
+    "KernelPoint",
+    "KernelPoints",
     "KernelShare",
     "Launch",
     "Lengths",

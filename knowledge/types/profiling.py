@@ -1,5 +1,6 @@
 """Where the time of an engine's steps goes: what a profiler's trace was reduced to."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
@@ -81,3 +82,41 @@ class StepProfile(Frozen):
     def adds_up(self) -> float:
         """Device time over host time of the same steps; 1 when nothing is missing."""
         return self.device_ms / self.host_ms if self.host_ms else 0.0
+
+
+class KernelPoint(Frozen):
+    """All launches of one kernel in a step, as the hardware's counters saw them."""
+
+    name: str
+    part: Part
+    calls: int
+    total_us: float
+    dram_bytes: float
+    """Read and written."""
+    dram_share: float
+    """Of the DRAM's peak sustained rate, weighted by time; 1 is the ceiling."""
+    sm_share: float
+    """Of the busiest unit's peak in the SMs, tensor cores among them."""
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self.dram_bytes / (self.total_us * 1e-6) if self.total_us else 0.0
+
+
+class KernelPoints(Frozen):
+    """One step of an engine, kernel by kernel, the longest first."""
+
+    profiler: str
+    phase: PhaseName
+    sequences: int
+    tokens: int
+    """Of each sequence's prompt."""
+    points: tuple[KernelPoint, ...]
+
+    @property
+    def total_us(self) -> float:
+        return sum(point.total_us for point in self.points)
+
+    def share(self, of: Callable[[KernelPoint], float]) -> float:
+        """The mean of a share over the step, weighted by time."""
+        return sum(of(one) * one.total_us for one in self.points) / self.total_us

@@ -5,17 +5,24 @@ from pathlib import Path
 import pytest
 
 from advisor import derived
-from knowledge.devices import require_gpu
+from knowledge.devices import CatalogDevice, require_gpu
 from knowledge.errors import BadInput
-from knowledge.types import Artifact, Device, ModelSpec, QualityResult
+from knowledge.types import Artifact, Device, Hardware, ModelSpec, QualityResult
 from tests.tools import tiny
 from tools import calibration, makers
 from tools.home import Home
 from tools.models import look_at
 
-CPU = derived.on_catalog(
-    Device(name="cpu", kind="cpu", memory_bytes=2**33, bandwidth_bytes_per_s=1e10, flops_per_s={})
-)
+
+def cpu(*isa: str) -> CatalogDevice:
+    device = Device(
+        name="cpu", kind="cpu", memory_bytes=2**33, bandwidth_bytes_per_s=1e10, flops_per_s={}
+    )
+    hardware = Hardware(device=device, cpu_name="cpu", cores=2, isa=isa, host_memory_bytes=2**33)
+    return derived.on_catalog(hardware)
+
+
+CPU = cpu("avx2", "avx512f")
 
 
 @pytest.fixture
@@ -37,6 +44,18 @@ def test_every_scheme_goes_to_its_engine(scheme: str, engine: str) -> None:
     server, answer = derived.choose_server(makers.recipe(scheme), CPU, None)
     assert server.engine == engine
     assert answer.runs
+
+
+def test_four_bits_without_avx512_go_to_an_engine_that_unpacks_them() -> None:
+    for scheme in ("w4a16", "awq"):
+        server, answer = derived.choose_server(makers.recipe(scheme), cpu("avx2"), None)
+        assert (server.engine, answer.level) == ("transformers", "converted")
+    with pytest.raises(BadInput, match="avx512f") as caught:
+        derived.choose_server(makers.recipe("w4a16"), cpu("avx2"), "vllm")
+    assert "w8a8" in caught.value.hint
+    assert "w4a16" not in caught.value.hint
+    server, _ = derived.choose_server(makers.recipe("w4a16"), cpu(), "vllm")
+    assert server.engine == "vllm"  # what the processor can do is not known
 
 
 def test_a_format_that_nothing_here_serves_is_refused_with_what_would_do() -> None:

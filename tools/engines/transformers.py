@@ -27,6 +27,7 @@ ENV = EnvSpec(
                 *(f"transformers=={_VERSION}", "accelerate==1.15.0", "gguf==0.19.0"),
                 *("safetensors==0.8.0", "jinja2==3.1.6"),
                 *("torchao==0.18.0", "bitsandbytes==0.50.2"),  # checkpoints in their formats
+                *("compressed-tensors==0.19.0", "loguru==0.7.3"),
                 *("peft==0.21.2", "tensorly==0.10.0", "xllamacpp==2026.10.11549"),
             ),
         ),
@@ -51,6 +52,7 @@ class Transformers:
                 *("int8-weight-only", "int8-dynamic"),
                 "nf4",
                 "llm-int8",
+                "w4a16",
             ),
         )
 

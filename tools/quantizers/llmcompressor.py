@@ -22,6 +22,8 @@ _METHODS = {
 """By scheme, the default first. All but rtn look at text; rtn rounds, needs no data and is quick.
 smoothquant moves outliers into the weights and goes on with gptq."""
 _MATRIX = {"w8a8": "w8a8-int8", "fp8-static": "fp8", "w4a16": "w4a16-gptq"}
+_UNPACKED = ("w4a16",)
+"""What transformers turns back into floats as it loads: where vLLM has no kernel for it."""
 _ONLY_FOR = {
     "group_size": ("gptq", "awq", "rtn"),
     "actorder": ("gptq",),
@@ -87,7 +89,10 @@ class LlmCompressor:
         scheme = _MATRIX.get(artifact.scheme, artifact.scheme)
         if self._method(artifact) == "awq":
             scheme = "w4a16-awq"
-        return (ServedBy(engine="vllm", scheme=scheme),)
+        served = (ServedBy(engine="vllm", scheme=scheme),)
+        if artifact.scheme not in _UNPACKED:
+            return served
+        return (*served, ServedBy(engine="transformers", scheme=scheme))
 
     def memory_needed_bytes(self, artifact: Artifact, model: ModelSpec) -> int:
         """Weights, their copy while saving, and the activations between two layers."""

@@ -1,0 +1,117 @@
+"""`advisor profile TARGET --roofline`: each kernel of a step against the card's two ceilings."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.tasks import Request
+    from knowledge.types import EngineConfig, FlagValue, KernelPoints, Task
+    from knowledge.types.profiling import PhaseName
+
+_SHOWN = 10
+
+
+async def roofline(
+    request: "Request",
+    flags: "dict[str, FlagValue]",
+    target: str | None,
+    picture: Path | None,
+    json_file: str | None,
+) -> int:
+    """A decode step of all streams and the prefill of one prompt, with the hardware's counters."""
+    from api.tasks import task_of
+    from knowledge.errors import BadInput
+    from knowledge.types import EngineConfig
+    from tools.profilers import nsight_compute
+
+    if target is None or request.engine != "vllm":
+        raise BadInput(
+            "--roofline запускает сам и только vLLM: счётчики читаются внутри его процесса",
+            "Назовите модель, а не URL и не трассу, и уберите --engine",
+        )
+    if nsight_compute.find() is None:
+        raise BadInput("ncu не найден: счётчиков ядер не снять", nsight_compute.HINT)
+    task = await task_of(request, Settings().folders(), _say)
+    config = EngineConfig(engine=request.engine, flags=flags)
+    found = await _measure(task, config)
+    if picture:
+        from advisor.report.figures._counters import draw_points
+
+        draw_points(found, picture)
+    if json_file:
+        from pydantic_core import to_json
+
+        told = {"task": task, "config": config, "steps": found}
+        shown = to_json(told, indent=2).decode()
+        if json_file == "-":
+            print(shown)
+            return 0
+        Path(json_file).write_text(shown + "\n")
+    for step in found:
+        _print(step, task.hardware.device.bandwidth_bytes_per_s)
+    return 0
+
+
+async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints, ...]":
+    from advisor.profiling import concurrency_of
+    from tools import engines, envs
+    from tools.process import free_port
+    from tools.profilers import nsight_compute
+
+    home = Settings().folders()
+    engine = engines.load(config.engine)
+    spec = engine.env_spec(task.hardware)
+    environment = await envs.ensure(spec, home, _say) if spec else None
+    engine.validate(config, await engine.catalog(environment, home, _say))
+    plan = engine.launch_plan(
+        environment,
+        config,
+        model=task.model,
+        model_path=Path(task.model.path),
+        port=free_port(),
+        hardware=task.hardware,
+    )
+    tokens = round(task.workload.input_tokens.mean)
+    asked: tuple[tuple[PhaseName, int], ...] = (("decode", concurrency_of(task)), ("prefill", 1))
+    steps = []
+    for phase, sequences in asked:
+        _say(f"{phase}: последовательностей {sequences} по {tokens} токенов, ncu повторяет ядра …")
+        steps.append(
+            await nsight_compute.kernel_points(
+                plan.argv,
+                plan.env,
+                home.data / "profiles" / "ncu",
+                phase=phase,
+                sequences=sequences,
+                tokens=tokens,
+            )
+        )
+    return tuple(steps)
+
+
+def _print(step: "KernelPoints", peak_bytes_per_s: float) -> None:
+    from knowledge.quantities import format_number
+    from knowledge.verdicts import PART_NAMES, PHASE_NAMES
+
+    memory = step.share(lambda one: one.dram_share)
+    units = step.share(lambda one: one.sm_share)
+    taken = format_number(step.total_us / 1e3, 2)
+    print(
+        f"\n{PHASE_NAMES[step.phase]}: {step.sequences} x {step.tokens} токенов, ядра заняли "
+        f"{taken} мс; в среднем DRAM {memory:.0%} пика, SM {units:.0%}"
+    )
+    for one in step.points[:_SHOWN]:
+        rate = one.bytes_per_s
+        print(
+            f"  {format_number(one.total_us, 0):>7} мкс {one.calls:>4} раз  "
+            f"DRAM {one.dram_share:4.0%} ({format_number(rate / 1e9, 0)} ГБ/с, "
+            f"{rate / peak_bytes_per_s:.0%} паспорта)  SM {one.sm_share:4.0%}  "
+            f"{PART_NAMES[one.part]:10} {one.name}"
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
