@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.cards import expand, load_cards
+from knowledge.cards import QUICK_START, expand, load_cards
 from knowledge.devices import CatalogDevice
 from knowledge.errors import BadInput
 from knowledge.presets import preset
@@ -34,7 +34,7 @@ from tools.preparing import World
 from tools.quantizers.base import Progress, ServedBy
 from tools.trial import run_trial
 
-_COMMON = ("quick-start", "native-dtype")
+_COMMON = (QUICK_START, "native-dtype")
 """Topics of the techniques that the original and its derivatives are served with."""
 LOAD = LoadPlan(warmup_s=2.0, round_s=8.0, rounds=1)
 QUALITY = QualityPlan()

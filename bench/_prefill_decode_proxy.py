@@ -28,11 +28,9 @@ _REMOTE_DECODE = {
 }
 
 
-def build(prefill_url: str, decode_url: str) -> FastAPI:
+def build(prefill: httpx.AsyncClient, decode: httpx.AsyncClient) -> FastAPI:
     """Completions are split; everything else is the decode server's."""
     app = FastAPI()
-    prefill = httpx.AsyncClient(base_url=prefill_url, timeout=_PATIENCE_S, limits=_LIMITS)
-    decode = httpx.AsyncClient(base_url=decode_url, timeout=_PATIENCE_S, limits=_LIMITS)
 
     @app.post("/v1/completions")
     @app.post("/v1/chat/completions")
@@ -81,7 +79,11 @@ async def _through(answer: httpx.Response) -> AsyncIterator[bytes]:
 def main() -> None:
     prefill_url, decode_url, port = sys.argv[1:]
     print(json.dumps({"prefill": prefill_url, "decode": decode_url}), flush=True)
-    app = build(prefill_url, decode_url)
+    clients = [
+        httpx.AsyncClient(base_url=url, timeout=_PATIENCE_S, limits=_LIMITS)
+        for url in (prefill_url, decode_url)
+    ]
+    app = build(*clients)
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
 
 

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 from advisor.policy.prior import effect_of
-from knowledge.cards import TechniqueCard, expand, load_cards
+from knowledge.cards import QUICK_START, TechniqueCard, expand, load_cards
 from knowledge.objectives import bounded
 from knowledge.prediction import Query
 from knowledge.prediction.model import memory_of, point_of
@@ -47,7 +47,7 @@ def ideas(request: "PlanRequest", query: Query) -> tuple[Idea, ...]:
 def _offers(
     card: TechniqueCard, facts: dict[str, object], metric: Metric, regime: str
 ) -> list[Idea]:
-    if not card.can_be_tried or "quick-start" in card.topics:
+    if not card.can_be_tried or QUICK_START in card.topics:
         return []
     try:
         offered = expand(card, facts)

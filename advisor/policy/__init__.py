@@ -15,7 +15,7 @@ from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
 from advisor.policy.transfer import past_of
 from advisor.state import State
-from knowledge.cards import load_cards
+from knowledge.cards import QUICK_START, load_cards
 from knowledge.errors import BadInput
 from knowledge.measure.requests import fitting_round_s
 from knowledge.statistics import ratio_of_estimates
@@ -25,7 +25,6 @@ from tools import calibration, engines
 FINALIST = "finalist"
 SEARCH = "search"
 """The technique of every point that a policy found without a card."""
-QUICK_START = "quick-start"
 QUICK_START_PAYS_FROM_S = 45.0
 """A full start slower than this costs a session more trials than it is worth."""
 _NAMES = ("portfolio", "knowledge", "search", "gp", "llm", "random", "grid", "smac")

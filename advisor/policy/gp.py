@@ -16,7 +16,7 @@ import numpy as np
 from advisor.context import figure
 from advisor.policy.base import View
 from advisor.policy.prior import Offer, conflicting, fixed_settings, offers
-from advisor.policy.space import candidate_of, describe, difference, settings_of
+from advisor.policy.space import candidate_of, difference, in_title, settings_of
 from advisor.policy.surrogate import Array, Coded, Coding, Point, Surrogate, coding_of
 from knowledge.types import Candidate, FlagValue, Hypothesis, Interval, TrialResult
 
@@ -144,7 +144,7 @@ class GpPolicy:
         return Hypothesis(
             technique="search",
             policy=self.name,
-            title=f"Подбор: {describe(row)}",
+            title=f"Подбор: {in_title(row)}",
             rationale=f"Наибольшее ожидаемое улучшение за секунду по модели из {known}"
             "прошлых сессий и испытаний этой.",
             change=change,

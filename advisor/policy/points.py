@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from advisor.context import figure
 from advisor.policy.base import View
 from advisor.policy.prior import fixed_settings
-from advisor.policy.space import Knob, candidate_of, describe, difference, settings_of
+from advisor.policy.space import Knob, candidate_of, difference, in_title, settings_of
 from knowledge.types import Candidate, FlagValue, Frozen, Hypothesis, Interval, TrialResult
 
 _PREDICTED = Interval(low=0.85, high=1.2)
@@ -74,7 +74,7 @@ def hypothesis_at(view: View, policy: str, title: str, candidate: Candidate) -> 
     return Hypothesis(
         technique="search",
         policy=policy,
-        title=f"{title}: {describe(settings_of(candidate))}",
+        title=f"{title}: {in_title(settings_of(candidate))}",
         rationale="Точка предложена оптимизатором по всем прошлым испытаниям этой сессии.",
         change=change,
         candidate=candidate,

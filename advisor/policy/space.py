@@ -8,6 +8,7 @@ from typing import Literal
 
 import yaml
 
+from knowledge.cards import QUICK_START, load_cards
 from knowledge.conditions import evaluate
 from knowledge.types import Artifact, Candidate, Change, EngineConfig, FlagValue, Frozen
 
@@ -140,6 +141,12 @@ def difference(base: Candidate, other: Candidate) -> Change:
     )
 
 
+def in_title(settings: Mapping[str, FlagValue | None]) -> str:
+    """The same for a title: a quick start is how a candidate was screened, not what it is."""
+    rest = {key: value for key, value in settings.items() if (key, value) not in _quick_starts()}
+    return describe(rest if any(value is not None for value in rest.values()) else settings)
+
+
 def describe(settings: Mapping[str, FlagValue | None]) -> str:
     """On one line for a title; Russian where nothing differs from the default."""
     parts = []
@@ -149,3 +156,11 @@ def describe(settings: Mapping[str, FlagValue | None]) -> str:
         shown = Artifact.model_validate_json(str(value)).scheme if key == ARTIFACT else value
         parts.append(f"{key.removeprefix(_ENV)}={shown}")
     return ", ".join(parts) or "значения по умолчанию"
+
+
+@lru_cache(maxsize=1)
+def _quick_starts() -> frozenset[tuple[str, FlagValue | None]]:
+    cards = [card for card in load_cards() if QUICK_START in card.topics]
+    return frozenset(
+        setting for card in cards for one in card.changes for setting in one.flags.items()
+    )

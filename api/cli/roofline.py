@@ -1,5 +1,6 @@
 """`advisor profile TARGET --roofline`: each kernel of a step against the card's two ceilings."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from knowledge.types.profiling import PhaseName
 
 _SHOWN = 10
+_SPARE_BYTES = 2**30
 
 
 async def roofline(
@@ -57,6 +59,7 @@ async def roofline(
 
 async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints, ...]":
     from advisor.profiling import concurrency_of
+    from knowledge.memory import kv_bytes_per_sequence
     from tools import engines, envs
     from tools.process import free_port
     from tools.profilers import nsight_compute
@@ -75,6 +78,7 @@ async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints,
         hardware=task.hardware,
     )
     tokens = round(task.workload.input_tokens.mean)
+    one_sequence = math.ceil(kv_bytes_per_sequence(task.model.facts, "bfloat16", tokens + 64))
     asked: tuple[tuple[PhaseName, int], ...] = (("decode", concurrency_of(task)), ("prefill", 1))
     steps = []
     for phase, sequences in asked:
@@ -87,6 +91,7 @@ async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints,
                 phase=phase,
                 sequences=sequences,
                 tokens=tokens,
+                kv_bytes=_SPARE_BYTES + sequences * one_sequence,
             )
         )
     return tuple(steps)

@@ -18,6 +18,7 @@ from knowledge.kernels import part_of, short_name
 from knowledge.types import Cause, KernelPoint, KernelPoints
 from knowledge.types.profiling import PhaseName
 from tools.process import ServerProcess, clean_env
+from tools.process.text import tail_lines
 
 NAME = "nsight-compute"
 _SCRIPT = Path(__file__).parent / "_in_env" / "one_step.py"
@@ -27,7 +28,7 @@ _DRAM = "gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed"
 _SM = "sm__throughput.avg.pct_of_peak_sustained_elapsed"
 _METRICS = (_TIME, _BYTES, _DRAM, _SM)
 _NS = {"nsecond": 1.0, "ns": 1.0, "usecond": 1e3, "us": 1e3, "msecond": 1e6, "second": 1e9}
-_DEADLINE_S = 420.0
+_DEADLINE_S = 300.0
 _PLACES = ("/usr/local/cuda/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")
 _OURS = ("--host", "--port", "--served-model-name")
 HINT = "Nsight Compute входит в CUDA toolkit; счётчики бывают закрыты драйвером (ERR_NVGPUCTRPERM)"
@@ -49,9 +50,12 @@ async def kernel_points(
     phase: PhaseName,
     sequences: int,
     tokens: int,
+    kv_bytes: int,
 ) -> KernelPoints:
     """Run one step of the engine that `argv` would serve, and read every kernel's counters.
 
+    Once without ncu, so that what is compiled at first use is compiled, then under it. `kv_bytes`:
+    room for KV; ncu saves and restores memory around each replay, so no more than is needed.
     Raises BadInput where ncu is missing, EngineFailed when it or the engine fails.
     """
     ncu = find()
@@ -60,31 +64,39 @@ async def kernel_points(
     folder.mkdir(parents=True, exist_ok=True)
     report, log = folder / f"ncu-{phase}.csv", folder / f"ncu-{phase}.log"
     report.unlink(missing_ok=True)
-    step = (str(_SCRIPT), phase, str(sequences), str(tokens), json.dumps(engine_arguments(argv)))
-    command = [
-        *(str(ncu), "--profile-from-start", "off", "--target-processes", "all"),
+    given = [*engine_arguments(argv), "--kv-cache-memory-bytes", str(kv_bytes)]
+    step = (argv[0], "-P", str(_SCRIPT), phase, str(sequences), str(tokens), json.dumps(given))
+    if code := await _run(step, env, log):
+        raise EngineFailed(Cause.CRASH, f"шаг движка без ncu: код {code}", tail_lines(log, 40))
+    command = (
+        *(str(ncu), "--profile-from-start", "off", "--target-processes", "application-only"),
         *("--csv", "--page", "details", "--print-units", "base", "--clock-control", "none"),
         *("--metrics", ",".join(_METRICS), "--log-file", str(report)),
-        *(argv[0], "-P", *step),
-    ]
-    process = await ServerProcess.start(command, clean_env(env), log)
-    try:
-        async with asyncio.timeout(_DEADLINE_S):
-            code = await process.wait_exit()
-    except TimeoutError:
-        text = f"ncu не уложился в {_DEADLINE_S:.0f} с"
-        raise EngineFailed(Cause.TIMEOUT, text, process.log_tail()) from None
-    finally:
-        await process.stop(grace_s=5.0)
+        *step,
+    )
+    code = await _run(command, env, log)
     text = report.read_text(errors="replace") if report.exists() else ""
     points = tuple(parse(text.splitlines()))
     if not points:
         said = [line for line in text.splitlines() if line.startswith("==ERROR==")]
         why = said[0].removeprefix("==ERROR==").strip() if said else f"код {code}, ядер нет"
-        raise EngineFailed(Cause.CRASH, f"ncu: {why}", process.log_tail())
+        raise EngineFailed(Cause.CRASH, f"ncu: {why}", tail_lines(log, 40))
     return KernelPoints(
         profiler=NAME, phase=phase, sequences=sequences, tokens=tokens, points=points
     )
+
+
+async def _run(command: Sequence[str], env: Mapping[str, str], log: Path) -> int:
+    """The exit code. Raises EngineFailed when it takes too long."""
+    process = await ServerProcess.start(command, clean_env(env), log)
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            return await process.wait_exit()
+    except TimeoutError:
+        text = f"{Path(command[0]).name} не уложился в {_DEADLINE_S:.0f} с"
+        raise EngineFailed(Cause.TIMEOUT, text, process.log_tail()) from None
+    finally:
+        await process.stop(grace_s=5.0)
 
 
 def engine_arguments(argv: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ PHASE is prefill or decode, ARGS are those of vLLM's server as JSON. CUDA graphs
 compilation are off: a counter belongs to a kernel that is launched by itself.
 """
 
+import faulthandler
 import json
 import os
 import sys
@@ -15,12 +16,15 @@ os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 _LEAST_ID = 1000
 _STEPS_BEFORE = 3
 _MOST_STEPS = 10_000
+_ROOM = 128
+"""Tokens of a sequence beyond its prompt."""
+_STUCK_S = 120
 
 
 class Engine:
     """vLLM's synchronous engine in this process, one step at a time."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], most_tokens: int) -> None:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.utils.argparse_utils import FlexibleArgumentParser
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -30,6 +34,7 @@ class Engine:
         settings = EngineArgs.from_cli_args(known)
         settings.enforce_eager = True
         settings.enable_prefix_caching = False
+        settings.max_model_len = most_tokens
         self.engine = LLMEngine.from_engine_args(settings)
         self.asked = 0
 
@@ -65,7 +70,8 @@ def main() -> None:
     import torch
 
     phase, sequences, tokens, arguments = sys.argv[1:]
-    engine = Engine(json.loads(arguments))
+    faulthandler.dump_traceback_later(_STUCK_S, repeat=True)
+    engine = Engine(json.loads(arguments), int(tokens) + _ROOM)
     engine.until_all_write({engine.ask(int(tokens), 8)})  # kernels are compiled and chosen here
     while engine.engine.has_unfinished_requests():
         engine.step()
