@@ -51,12 +51,12 @@ async def test_a_request_visits_both_under_one_id() -> None:
     async with servers.client() as client:
         answer = await client.post("/v1/completions", json=ASKED)
     assert answer.text == "data: one\n\ndata: two\n\n"
-    (first, one, filled), (second, other, written) = servers.seen
+    (first, one, filled), (second, other, whole) = servers.seen
     assert (first, second, one) == ("prefill", "decode", other)
     assert (filled["max_tokens"], filled["min_tokens"], filled["stream"]) == (1, 1, False)
     assert filled["kv_transfer_params"]["do_remote_decode"]
     assert "stream_options" not in filled
-    assert written == ASKED | {"kv_transfer_params": KV}
+    assert whole == ASKED | {"kv_transfer_params": KV}
 
 
 async def test_a_prefill_server_that_refuses_is_the_answer() -> None:
