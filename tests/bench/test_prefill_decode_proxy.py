@@ -1,6 +1,7 @@
 """The proxy of the disaggregation bench, between stand-ins of vLLM's two servers."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -9,6 +10,11 @@ from bench._prefill_decode_proxy import build
 
 KV = {"do_remote_prefill": True, "remote_block_ids": [1, 2], "remote_host": "h"}
 ASKED = {"prompt": [1, 2], "max_tokens": 9, "min_tokens": 9, "stream": True, "stream_options": {}}
+
+
+async def written() -> AsyncIterator[bytes]:
+    yield b"data: one\n\n"
+    yield b"data: two\n\n"
 
 
 class Servers:
@@ -26,11 +32,8 @@ class Servers:
         if request.method == "GET":
             return httpx.Response(200, json={"path": request.url.path})
         self._note("decode", request)
-        return httpx.Response(
-            200,
-            content=b"data: one\n\ndata: two\n\n",
-            headers={"content-type": "text/event-stream"},
-        )
+        kind = {"content-type": "text/event-stream"}
+        return httpx.Response(200, content=written(), headers=kind)
 
     def _note(self, who: str, request: httpx.Request) -> None:
         name = request.headers["x-request-id"]
