@@ -6,7 +6,8 @@ Rows: aggregated serving of silicon_sample.csv, grouped by deployment (engine, m
 precision, parallelism). (a) no row of the deployment, (b) after 3 rows of it, chosen at random,
 20 seeds, (c) no row of the model at all, (d) what ships, on points of another host
 (bench/prediction_points.yaml), (e) those of models that the host's own calibration has not seen,
-before it and after it. Copies of a cell stay on one side. Needs [predict].
+before it and after it, (f) another card before and after that calibration. Copies of a cell stay
+on one side. Needs [predict].
 What the folds learned is kept in bench/prediction_folds.json; --refit learns it again (10 min).
 """
 
@@ -199,13 +200,20 @@ def run(*, refit: bool) -> dict[str, Any]:
 
 def elsewhere() -> dict[str, Any]:
     """(d): the shipped predictor on points that another host measured; (e): the same for models
-    that the host's calibration has not seen, before it and after it."""
+    that the host's calibration has not seen, before it and after it; (f): another card, before
+    and after calibration on the first."""
     kept = yaml.safe_load(POINTS.read_text())
     seen = [(_observation(kept, point), point[-1]) for point in kept["points"]]
     own = [one for one, _ in seen if one.model == kept["calibrated_on"]]
     unseen = [(one, rate) for one, rate in seen if one.model != kept["calibrated_on"]]
+    another = kept["another_gpu"]
+    other = [(_observation(another, point), point[-1]) for point in another["points"]]
     return (
-        _scored("d", seen, ()) | _scored("e_before", unseen, ()) | _scored("e_after", unseen, own)
+        _scored("d", seen, ())
+        | _scored("e_before", unseen, ())
+        | _scored("e_after", unseen, own)
+        | _scored("f_before", other, ())
+        | _scored("f_after", other, own)
     )
 
 
