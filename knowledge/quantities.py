@@ -23,6 +23,7 @@ _SLO_ALIASES = {
 _SLO_NAMES = {metric.value.removesuffix("_ms"): metric for metric in Metric} | _SLO_ALIASES
 
 NARROW_SPACE = "\u202f"
+NO_BREAK_SPACE = "\u00a0"
 
 
 def parse_duration(text: str) -> float:
@@ -103,6 +104,11 @@ def format_number(value: float, digits: int | None = None) -> str:
     if float(text.replace(",", "")) == 0:
         text = text.removeprefix("-")
     return text.replace(",", NARROW_SPACE).replace(".", ",")
+
+
+def format_percent(share: float, digits: int = 0) -> str:
+    """ "12 %": a comma, a no-break space before the sign."""
+    return f"{format_number(100 * share, digits)}{NO_BREAK_SPACE}%"
 
 
 def format_estimate(estimate: Estimate, digits: int | None = None) -> str:

@@ -6,6 +6,7 @@ that another program used, looks worse than it is.
 
 from collections.abc import Mapping
 
+from knowledge.quantities import format_percent
 from knowledge.types import Check, EngineConfig, GpuTelemetry, Telemetry, Workload
 
 _MOST_MORE_HITS = 0.15
@@ -31,12 +32,14 @@ def _prefix(workload: Workload, counters: Mapping[str, float]) -> Check:
     name = "Prefix cache на новых запросах (unseen prompts)"
     shared = _shared_share(workload)
     chance = _MOST_MORE_HITS + _CHANCE_TOKENS / max(1.0, workload.input_tokens.mean)
-    asked = f"попаданий не больше общего начала запросов: {shared:.0%} + {chance:.0%}"
+    asked = f"попаданий не больше общего начала запросов: {format_percent(shared)} + {format_percent(chance)}"
     hits = counters.get("prefix_cache_hit_rate")
     if hits is None or workload.trace_path or workload.conversation:
         why = "движок не сообщает" if hits is None else "запросы повторяют друг друга сами"
         return Check(name=name, passed=True, asked=asked, seen=f"{_NOT_CHECKED}: {why}")
-    return Check(name=name, passed=hits <= shared + chance, asked=asked, seen=f"{hits:.0%}")
+    return Check(
+        name=name, passed=hits <= shared + chance, asked=asked, seen=f"{format_percent(hits)}"
+    )
 
 
 def _shared_share(workload: Workload) -> float:
@@ -60,7 +63,10 @@ def _speculation(workload: Workload, config: EngineConfig) -> Check:
 
 
 def _throttling(cards: tuple[GpuTelemetry, ...]) -> Check:
-    name, asked = "Частоты не снижены (throttling)", f"не дольше {_MOST_LIMITED:.0%} замера"
+    name, asked = (
+        "Частоты не снижены (throttling)",
+        f"не дольше {format_percent(_MOST_LIMITED)} замера",
+    )
     shares = {
         reason: max(card.limited_by.get(reason, 0.0) for card in cards)
         for reason in _HELD_DOWN
@@ -70,5 +76,5 @@ def _throttling(cards: tuple[GpuTelemetry, ...]) -> Check:
     if not cards:
         seen = f"{_NOT_CHECKED}: GPU нет"
         return Check(name=name, passed=True, asked=asked, seen=seen)
-    seen = ", ".join(f"{reason} {share:.0%}" for reason, share in held.items())
+    seen = ", ".join(f"{reason} {format_percent(share)}" for reason, share in held.items())
     return Check(name=name, passed=not held, asked=asked, seen=seen or "не снижались")

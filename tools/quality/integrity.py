@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from knowledge.quantities import format_number, format_percent
 from knowledge.statistics import paired_tokens
 from knowledge.statistics.answers import new_echoes
 from knowledge.types import (
@@ -97,7 +98,7 @@ def _errors(samples: Sequence[RequestSample]) -> Check:
     return Check(
         name="Доля ошибок (error rate)",
         passed=bool(counted) and len(failed) <= _MOST_ERRORS * len(counted),
-        asked=f"не больше {_MOST_ERRORS:.0%} запросов",
+        asked=f"не больше {format_percent(_MOST_ERRORS)} запросов",
         seen=f"{seen}: {', '.join(kinds)}" if kinds else seen,
     )
 
@@ -114,8 +115,8 @@ def _output_length(ok: Sequence[RequestSample], workload: Workload, usage_known:
     return Check(
         name=name,
         passed=off <= _MOST_OFF * len(pairs),
-        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs]):.1f}",
-        seen=f"в среднем {_mean([seen for _, seen in pairs]):.1f}; короче {short}, "
+        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs])}",
+        seen=f"в среднем {_mean([seen for _, seen in pairs])}; короче {short}, "
         f"длиннее {long} из {len(pairs)}{_stopped(ok, short)}",
     )
 
@@ -128,7 +129,7 @@ def _stopped(ok: Sequence[RequestSample], short: int) -> str:
 
 def _input_length(ok: Sequence[RequestSample], *, tokenizer_known: bool, chat: bool) -> Check:
     name = "Длина запросов (input length)"
-    asked = f"по usage сервера, с точностью {_INPUT_TOLERANCE:.0%}"
+    asked = f"по usage сервера, с точностью {format_percent(_INPUT_TOLERANCE)}"
     pairs = [(s.asked_input_tokens, s.input_tokens) for s in ok if s.input_tokens is not None]
     if not pairs:
         return _unknown(name, asked, "сервер не сообщает длину запроса (usage)")
@@ -141,8 +142,8 @@ def _input_length(ok: Sequence[RequestSample], *, tokenizer_known: bool, chat: b
     return Check(
         name=name,
         passed=off <= _MOST_OFF * len(pairs),
-        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs]):.1f}",
-        seen=f"в среднем {_mean([seen for _, seen in pairs]):.1f}{note}; расходятся {off} из "
+        asked=f"{asked}: в среднем {_mean([wanted for wanted, _ in pairs])}",
+        seen=f"в среднем {_mean([seen for _, seen in pairs])}{note}; расходятся {off} из "
         f"{len(pairs)}",
     )
 
@@ -164,7 +165,7 @@ def _repeats(ok: Sequence[RequestSample], workload: Workload, dummy_weights: boo
     return Check(
         name=name,
         passed=repeats <= max(1, _MOST_REPEATS * len(texts)),
-        asked=f"{asked}, повторов не больше {_MOST_REPEATS:.0%}",
+        asked=f"{asked}, повторов не больше {format_percent(_MOST_REPEATS)}",
         seen=f"повторов {repeats} из {len(texts)}",
     )
 
@@ -233,7 +234,7 @@ def _logprobs(quality: QualityResult) -> Check:
         name="Оценка текста (log-probabilities)",
         passed=distinct >= 0.05 * len(values),
         asked="своё значение у каждого токена текста",
-        seen=f"{distinct} разных из {len(values)}, perplexity {quality.perplexity:.2f}",
+        seen=f"{distinct} разных из {len(values)}, perplexity {format_number(quality.perplexity, 2)}",
     )
 
 
@@ -244,7 +245,7 @@ def _usage(recounts: Sequence[Recount]) -> Check:
     tokens: an honest count is near the text's or near the number of chunks.
     """
     name = "Счёт токенов (usage)"
-    asked = f"usage сходится с текстом ответа, с точностью {_USAGE_TOLERANCE:.0%}"
+    asked = f"usage сходится с текстом ответа, с точностью {format_percent(_USAGE_TOLERANCE)}"
     long = [r for r in recounts if r.claimed >= _COMPARABLE_TOKENS]
     if not long:
         return _unknown(name, asked, "нет токенизатора модели или длинных ответов")
@@ -254,15 +255,18 @@ def _usage(recounts: Sequence[Recount]) -> Check:
         name=name,
         passed=over + under <= _MOST_REPEATS * len(long),
         asked=asked,
-        seen=f"заявлено в среднем {_mean([r.claimed for r in long]):.1f}, в тексте "
-        f"{_mean([r.counted for r in long]):.1f}; завышено {over}, занижено {under} из {len(long)}",
+        seen=f"заявлено в среднем {_mean([r.claimed for r in long])}, в тексте "
+        f"{_mean([r.counted for r in long])}; завышено {over}, занижено {under} из {len(long)}",
     )
 
 
 def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
     """Which tokens a model finds surprising is its own: quantizing moves them a little all over,
     another model moves them here and there."""
-    name, asked = "Отпечаток модели (logit fingerprint)", f"корреляция от {_LEAST_ALIKE}"
+    name, asked = (
+        "Отпечаток модели (logit fingerprint)",
+        f"корреляция от {format_number(_LEAST_ALIKE, 2)}",
+    )
     pairs = paired_tokens(quality, reference)
     if not pairs:
         return _unknown(name, asked, "оценены разные тексты")
@@ -274,7 +278,7 @@ def _fingerprint(quality: QualityResult, reference: QualityResult) -> Check:
         name=name,
         passed=alike >= _LEAST_ALIKE,
         asked=asked,
-        seen=f"{alike:.3f} по {len(pairs)} токенам",
+        seen=f"{format_number(alike, 3)} по {len(pairs)} токенам",
     )
 
 
@@ -297,5 +301,5 @@ def _unknown(name: str, asked: str, why: str) -> Check:
     return Check(name=name, passed=True, asked=asked, seen=f"{_NOT_CHECKED}: {why}")
 
 
-def _mean(values: Sequence[int]) -> float:
-    return sum(values) / len(values)
+def _mean(values: Sequence[int]) -> str:
+    return format_number(sum(values) / len(values), 1)
