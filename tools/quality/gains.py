@@ -32,7 +32,8 @@ def _prefix(workload: Workload, counters: Mapping[str, float]) -> Check:
     name = "Prefix cache на новых запросах (unseen prompts)"
     shared = _shared_share(workload)
     chance = _MOST_MORE_HITS + _CHANCE_TOKENS / max(1.0, workload.input_tokens.mean)
-    asked = f"попаданий не больше общего начала запросов: {format_percent(shared)} + {format_percent(chance)}"
+    most = f"{format_percent(shared)} + {format_percent(chance)}"
+    asked = f"попаданий не больше общего начала запросов: {most}"
     hits = counters.get("prefix_cache_hit_rate")
     if hits is None or workload.trace_path or workload.conversation:
         why = "движок не сообщает" if hits is None else "запросы повторяют друг друга сами"

@@ -234,7 +234,8 @@ def _logprobs(quality: QualityResult) -> Check:
         name="Оценка текста (log-probabilities)",
         passed=distinct >= 0.05 * len(values),
         asked="своё значение у каждого токена текста",
-        seen=f"{distinct} разных из {len(values)}, perplexity {format_number(quality.perplexity, 2)}",
+        seen=f"{distinct} разных из {len(values)}, "
+        f"perplexity {format_number(quality.perplexity, 2)}",
     )
 
 
