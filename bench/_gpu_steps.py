@@ -65,18 +65,16 @@ def on_request(chosen: argparse.Namespace, name: str) -> Step:
     """The step of that name; SystemExit where there is none."""
     kind, _, what = name.partition(":")
     file = str(chosen.out / f"{name.replace(':', '-').replace('/', '-')}.json")
-    command = _COMMANDS.get(kind, _unknown)(chosen, what, ("--json", file))
-    if command is None:
-        raise SystemExit(f"шага «{name}» нет")
-    return Step(name, command, *_LIMITS[kind])
+    if known := _KINDS.get(kind):
+        make, least_s, most_s = known
+        if command := make(chosen, what, ("--json", file)):
+            return Step(name, command, least_s, most_s)
+    raise SystemExit(f"шага «{name}» нет")
 
 
 _Written = tuple[str, str]
 _Command = tuple[str, ...] | None
-
-
-def _unknown(chosen: argparse.Namespace, what: str, written: _Written) -> _Command:
-    return None
+_Kind = tuple[Callable[[argparse.Namespace, str, _Written], _Command], float, float]
 
 
 def _points(shape: str, written: _Written, flags: dict[str, Any], *more: str) -> tuple[str, ...]:
@@ -123,22 +121,13 @@ def _links(chosen: argparse.Namespace, what: str, written: _Written) -> _Command
     return (chosen.engine_python, "-P", str(_HERE / "gpu_links.py"), *written)
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, str, _Written], _Command]] = {
-    "points": _another_shape,
-    "split": _split,
-    "try": _try,
-    "one": _one,
-    "disaggregation": _disaggregation,
-    "roofline": _roofline,
-    "links": _links,
+_KINDS: dict[str, _Kind] = {
+    "points": (_another_shape, 75, 240),
+    "split": (_split, 90, 240),
+    "try": (_try, 80, 240),
+    "one": (_one, 100, 400),
+    "disaggregation": (_disaggregation, 240, 520),
+    "roofline": (_roofline, 120, 600),
+    "links": (_links, 20, 120),
 }
-_LIMITS = {
-    "points": (75, 240),
-    "split": (90, 240),
-    "try": (80, 240),
-    "one": (100, 400),
-    "disaggregation": (240, 520),
-    "roofline": (120, 600),
-    "links": (20, 120),
-}
-"""Seconds: what a step takes at least, and when it is stopped."""
+"""The command, and in seconds what it takes at least and when it is stopped."""

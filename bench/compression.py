@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from advisor import derived
 from knowledge.errors import AdvisorError
@@ -156,7 +157,8 @@ async def run(model_name: str, only: list[str], json_file: Path | None) -> int:
     print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
     rows: list[Row] = []
     begun = time.monotonic()
-    known = _known(json_file, bench)
+    told = _told(json_file, bench)
+    known = {row.name: row for row in map(Row.model_validate, told["rows"]) if row.tokens_per_s}
     for recipe in RECIPES:
         asked = not only or bool({recipe.quantizer, recipe.scheme} & set(only))
         old = known.get(_name(recipe))
@@ -173,21 +175,20 @@ async def run(model_name: str, only: list[str], json_file: Path | None) -> int:
         print(_line(row), flush=True)
         if json_file:
             later = [row for name, row in known.items() if name not in {r.name for r in rows}]
-            _write(json_file, bench, [*rows, *later], time.monotonic() - begun)
+            seconds = told["seconds"] + time.monotonic() - begun
+            _write(json_file, bench, [*rows, *later], seconds, told["originals"])
     for engine, result in bench.originals.items():
         print(f"\nОригинал, {engine}: {_speed(result)} токенов/с")
     return 0 if any(row.tokens_per_s for row in rows) else 3
 
 
-def _known(file: Path | None, bench: Bench) -> dict[str, Row]:
-    """Rows that were measured before, on the same model and machine."""
-    if file is None or not file.exists():
-        return {}
-    told = json.loads(file.read_bytes())
+def _told(file: Path | None, bench: Bench) -> dict[str, Any]:
+    """What was measured before, on the same model and machine."""
+    told = json.loads(file.read_bytes()) if file and file.exists() else {}
     same = told.get("fingerprint") == bench.model.fingerprint
-    same = same and told["hardware"]["device"]["name"] == bench.hardware.device.name
-    rows = [Row.model_validate(row) for row in told["rows"]] if same else []
-    return {row.name: row for row in rows if row.tokens_per_s}
+    if same and told["hardware"]["device"]["name"] == bench.hardware.device.name:
+        return told
+    return {"rows": [], "seconds": 0.0, "originals": {}}
 
 
 def _line(row: Row) -> str:
@@ -199,7 +200,9 @@ def _line(row: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _write(file: Path, bench: Bench, rows: list[Row], seconds: float) -> None:
+def _write(
+    file: Path, bench: Bench, rows: list[Row], seconds: float, earlier: dict[str, Any]
+) -> None:
     from pydantic_core import to_json
 
     told = {
@@ -208,7 +211,7 @@ def _write(file: Path, bench: Bench, rows: list[Row], seconds: float) -> None:
         "hardware": bench.hardware,
         "seconds": seconds,
         "rows": rows,
-        "originals": {n: r.measurement for n, r in bench.originals.items()},
+        "originals": earlier | {n: r.measurement for n, r in bench.originals.items()},
     }
     half = file.with_suffix(".half")
     half.write_bytes(to_json(told, indent=1))

@@ -10,8 +10,8 @@ and ADVISOR_HOME, use both. Steps asked for by name alone: `points:SHAPE` (anoth
 it), `links` (NCCL between the cards, NVLink on and off), `split:tp`, `split:pp`, `split:dp` (the
 shape over two cards), `split:tp-no-p2p`, `disaggregation` (prefill and decode on two cards against
 two replicas), `roofline` (kernel counters of Nsight Compute), `try:NAME` (one technique on top of
-FP8 weights under 1,024/256 tokens; `try:none` is what it compares with), `one:NAME` (one stream in
-the checkpoint's own precision, compiled; `one:none` is vLLM's default).
+FP8 weights under 1,024/256 tokens; `try:none` is what it compares with), `one:NAME` (one stream
+on top of vLLM's default, compiled; `one:none` is that default).
 """
 
 import argparse

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api.cli._json_out import give
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,10 +97,8 @@ def _show(
         from pydantic_core import to_json
 
         text = to_json(_as_json(folder, made, known, scored), indent=2).decode()
-        if asked.json_file == "-":
-            print(text)
+        if give(text, asked.json_file):
             return
-        Path(asked.json_file).write_text(text + "\n")
     for line in lines(folder, made, known, scored):
         print(line)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from api.cli._json_out import give
 from api.cli.bench_show import Live, compared, shown
 from api.tasks import Request, workload_of
 from knowledge.errors import BadInput, NothingMeasured
@@ -108,12 +109,7 @@ async def run(asked: Asked) -> int:
         if path is not None:
             path.write_text(outputs.load(name).render(run_), encoding="utf-8")
     result = as_json(run_, found, slos)
-    if asked.json_file == "-":
-        print(json.dumps(result, ensure_ascii=False, indent=2))
-    else:
-        if asked.json_file:
-            text = json.dumps(result, ensure_ascii=False, indent=2) + "\n"
-            Path(asked.json_file).write_text(text, encoding="utf-8")
+    if not give(json.dumps(result, ensure_ascii=False, indent=2), asked.json_file):
         shown(run_, found)
         if before is not None:
             compared(before, run_.points[-1].measurement)
@@ -345,11 +341,7 @@ async def calibrated(json_file: str | None) -> int:
     found = []
     for streams in (1, 16, 64, 256):
         found.append(await calibrate(Case(streams=streams, seconds=3.0)))
-    if json_file == "-":
-        print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
+    if give(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2), json_file):
         return 0
-    if json_file:
-        text = json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2)
-        Path(json_file).write_text(text + "\n", encoding="utf-8")
     calibration_table(found)
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from api.cli._json_out import give
 from api.cli.optimize import interruptible
 from api.settings import Settings
 
@@ -106,13 +107,9 @@ async def _profile(
     if json_file:
         from pydantic_core import to_json
 
-        shown = to_json(
-            {"task": task, "config": config, "profile": found, "verdicts": verdicts}, indent=2
-        ).decode()
-        if json_file == "-":
-            print(shown)
+        told = {"task": task, "config": config, "profile": found, "verdicts": verdicts}
+        if give(to_json(told, indent=2).decode(), json_file):
             return 0
-        Path(json_file).write_text(shown + "\n")
     _print(found, verdicts)
     return 0
 

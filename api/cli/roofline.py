@@ -1,10 +1,10 @@
 """`advisor profile TARGET --roofline`: each kernel of a step against the card's two ceilings."""
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.cli._json_out import give
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,11 +47,8 @@ async def roofline(
         from pydantic_core import to_json
 
         told = {"task": task, "config": config, "steps": found}
-        shown = to_json(told, indent=2).decode()
-        if json_file == "-":
-            print(shown)
+        if give(to_json(told, indent=2).decode(), json_file):
             return 0
-        Path(json_file).write_text(shown + "\n")
     for step in found:
         _print(step, task.hardware.device.bandwidth_bytes_per_s)
     return 0
@@ -60,14 +57,15 @@ async def roofline(
 async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints, ...]":
     from advisor.profiling import concurrency_of
     from knowledge.memory import kv_bytes_per_sequence
-    from tools import engines, envs
+    from tools import engines
+    from tools.preparing import World, environment_of
     from tools.process import free_port
     from tools.profilers import nsight_compute
 
     home = Settings().folders()
+    folder = home.data / "profiles" / "ncu"
     engine = engines.load(config.engine)
-    spec = engine.env_spec(task.hardware)
-    environment = await envs.ensure(spec, home, _say) if spec else None
+    environment = await environment_of(engine, World(home, task.hardware, folder, _say))
     engine.validate(config, await engine.catalog(environment, home, _say))
     plan = engine.launch_plan(
         environment,
@@ -78,7 +76,8 @@ async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints,
         hardware=task.hardware,
     )
     tokens = round(task.workload.input_tokens.mean)
-    one_sequence = math.ceil(kv_bytes_per_sequence(task.model.facts, "bfloat16", tokens + 64))
+    room = tokens + nsight_compute.ROOM_TOKENS
+    one_sequence = kv_bytes_per_sequence(task.model.facts, "bfloat16", room)
     asked: tuple[tuple[PhaseName, int], ...] = (("decode", concurrency_of(task)), ("prefill", 1))
     steps = []
     for phase, sequences in asked:
@@ -87,7 +86,7 @@ async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints,
             await nsight_compute.kernel_points(
                 plan.argv,
                 plan.env,
-                home.data / "profiles" / "ncu",
+                folder,
                 phase=phase,
                 sequences=sequences,
                 tokens=tokens,
@@ -98,7 +97,7 @@ async def _measure(task: "Task", config: "EngineConfig") -> "tuple[KernelPoints,
 
 
 def _print(step: "KernelPoints", peak_bytes_per_s: float) -> None:
-    from knowledge.quantities import format_number
+    from knowledge.quantities import format_number, format_percent
     from knowledge.verdicts import PART_NAMES, PHASE_NAMES
 
     memory = step.share(lambda one: one.dram_share)
@@ -106,14 +105,15 @@ def _print(step: "KernelPoints", peak_bytes_per_s: float) -> None:
     taken = format_number(step.total_us / 1e3, 2)
     print(
         f"\n{PHASE_NAMES[step.phase]}: {step.sequences} x {step.tokens} токенов, ядра заняли "
-        f"{taken} мс; в среднем DRAM {memory:.0%} пика, SM {units:.0%}"
+        f"{taken} мс; в среднем DRAM {format_percent(memory)} пика, SM {format_percent(units)}"
     )
     for one in step.points[:_SHOWN]:
         rate = one.bytes_per_s
         print(
             f"  {format_number(one.total_us, 0):>7} мкс {one.calls:>4} раз  "
-            f"DRAM {one.dram_share:4.0%} ({format_number(rate / 1e9, 0)} ГБ/с, "
-            f"{rate / peak_bytes_per_s:.0%} паспорта)  SM {one.sm_share:4.0%}  "
+            f"DRAM {format_percent(one.dram_share):>5} ({format_number(rate / 1e9, 0)} ГБ/с, "
+            f"{format_percent(rate / peak_bytes_per_s)} паспорта)  "
+            f"SM {format_percent(one.sm_share):>5}  "
             f"{PART_NAMES[one.part]:10} {one.name}"
         )
 

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from advisor.report.summary import Summary, summary
+from api.cli._json_out import give
 from api.narration import HANDED_IN, decision_words, event_line, predicted
 from knowledge.errors import NothingMeasured
 from knowledge.quantities import format_estimate, format_number, format_slo
@@ -94,11 +95,7 @@ def finish(record: SessionRecord, json_file: str | None, out: Path) -> int:
     found = summary(record)
     report = next((e.payload["path"] for e in reversed(record.events) if e.kind == "report"), None)
     shown = found.model_dump(mode="json") | {"report": report}
-    if json_file == "-":
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
-    else:
-        if json_file:
-            Path(json_file).write_text(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+    if not give(json.dumps(shown, ensure_ascii=False, indent=2), json_file):
         print_summary(found)
         print(f"\nОтчёт: {report}")
     if record.production is None:

@@ -51,8 +51,6 @@ class Capabilities(Frozen):
     """What answers 200 once it serves. Where it is another, its models are not listed."""
     named_by_path: bool = False
     """It can't be told a name: its models are listed under the path that it was given."""
-    quantizations: tuple[str, ...] = ()
-    """Artifact schemes that it loads, e.g. "w8a8"."""
     unavailable: str = ""
     """Why it can't be launched on this hardware, in Russian; empty when it can."""
 

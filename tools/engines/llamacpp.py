@@ -34,7 +34,6 @@ class LlamaCpp:
         return Capabilities(
             prompt_logprobs=True,
             sides_by_side=not cuda,
-            quantizations=("gguf",),
             unavailable=(
                 "пакет xllamacpp на PyPI собран для CPU; сборку с CUDA подключает "
                 "advisor setup llamacpp --python"

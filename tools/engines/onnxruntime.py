@@ -54,7 +54,6 @@ class OnnxRuntime:
         cuda = hardware.device.kind == "cuda"
         return Capabilities(
             prompt_logprobs=True,
-            quantizations=("onnx",),
             unavailable="адаптер ставит сборку onnxruntime-genai для CPU" if cuda else "",
         )
 

@@ -46,7 +46,6 @@ class SgLang:
         return Capabilities(
             prompt_logprobs=True,
             sides_by_side=False,
-            quantizations=("w8a8", "w4a16", "fp8"),
             unavailable="" if here else "пакету SGLang на PyPI нужна карта NVIDIA с CUDA",
         )
 

@@ -33,7 +33,10 @@ ENV = EnvSpec(
         ),
     ),
     disk_bytes=3 * 2**30,
-    imports=("torch", "transformers", "gguf", "torchao", "bitsandbytes", "peft"),
+    imports=(
+        *("torch", "transformers", "gguf", "torchao", "bitsandbytes", "peft"),
+        "compressed_tensors",
+    ),
     serves_with=("torch", "transformers", "accelerate"),
 )
 """Also where checkpoints are converted, quantized and compressed (tools/compressors)."""
@@ -48,12 +51,6 @@ class Transformers:
     def capabilities(self, hardware: Hardware) -> Capabilities:
         return Capabilities(
             prompt_logprobs=True,
-            quantizations=(
-                *("int8-weight-only", "int8-dynamic"),
-                "nf4",
-                "llm-int8",
-                "w4a16",
-            ),
         )
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:

@@ -64,7 +64,6 @@ class Vllm:
         return Capabilities(
             prompt_logprobs=True,
             sides_by_side=cpu,
-            quantizations=("w8a8", "w4a16") if cpu else ("w8a8", "w8a16", "w4a16", "fp8"),
         )
 
     def env_spec(self, hardware: Hardware) -> EnvSpec:

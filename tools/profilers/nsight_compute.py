@@ -27,10 +27,12 @@ _BYTES = "dram__bytes.sum"
 _DRAM = "gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed"
 _SM = "sm__throughput.avg.pct_of_peak_sustained_elapsed"
 _METRICS = (_TIME, _BYTES, _DRAM, _SM)
-_NS = {"nsecond": 1.0, "ns": 1.0, "usecond": 1e3, "us": 1e3, "msecond": 1e6, "second": 1e9}
+_NS = {"nsecond": 1.0, "ns": 1.0, "usecond": 1e3, "us": 1e3, "msecond": 1e6, "ms": 1e6}
+"""By the names that ncu gives its units; a launch in another one is left out."""
 _DEADLINE_S = 300.0
 _PLACES = ("/usr/local/cuda/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")
-_OURS = ("--host", "--port", "--served-model-name")
+ROOM_TOKENS = 128
+"""Of a sequence beyond its prompt."""
 HINT = "Nsight Compute входит в CUDA toolkit; счётчики бывают закрыты драйвером (ERR_NVGPUCTRPERM)"
 
 
@@ -64,7 +66,9 @@ async def kernel_points(
     folder.mkdir(parents=True, exist_ok=True)
     report, log = folder / f"ncu-{phase}.csv", folder / f"ncu-{phase}.log"
     report.unlink(missing_ok=True)
-    given = [*engine_arguments(argv), "--kv-cache-memory-bytes", str(kv_bytes)]
+    most = str(tokens + ROOM_TOKENS)
+    limits = ("--kv-cache-memory-bytes", str(kv_bytes), "--max-model-len", most)
+    given = [*argv[3:], *limits]  # after PYTHON -m MODULE; of two equal flags the last one counts
     step = (argv[0], "-P", str(_SCRIPT), phase, str(sequences), str(tokens), json.dumps(given))
     if code := await _run(step, env, log):
         raise EngineFailed(Cause.CRASH, f"шаг движка без ncu: код {code}", tail_lines(log, 40))
@@ -99,16 +103,6 @@ async def _run(command: Sequence[str], env: Mapping[str, str], log: Path) -> int
         await process.stop(grace_s=5.0)
 
 
-def engine_arguments(argv: Sequence[str]) -> list[str]:
-    """What of a server's command line concerns the engine: no address, no name."""
-    kept, skipped = [], False
-    for word in argv[3:]:  # PYTHON -m MODULE
-        if not skipped and word not in _OURS:
-            kept.append(word)
-        skipped = word in _OURS
-    return kept
-
-
 def parse(lines: Iterable[str]) -> Iterable[KernelPoint]:
     """The CSV that `ncu --csv --page details` writes: a row for each metric of each launch.
 
@@ -118,8 +112,8 @@ def parse(lines: Iterable[str]) -> Iterable[KernelPoint]:
     launches: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for row in csv.DictReader(table):
         name, value = row["Metric Name"], row["Metric Value"].replace(",", "")
-        if name in _METRICS and value not in ("", "n/a"):
-            scale = _NS.get(row["Metric Unit"], 1.0) if name == _TIME else 1.0
+        scale = _NS.get(row["Metric Unit"]) if name == _TIME else 1.0
+        if name in _METRICS and scale and value not in ("", "n/a"):
             launches[row["ID"], row["Kernel Name"]][name] = float(value) * scale
     kernels: dict[str, list[dict[str, float]]] = defaultdict(list)
     for (_, name), read in launches.items():

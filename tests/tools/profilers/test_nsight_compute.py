@@ -55,9 +55,11 @@ def test_launches_of_a_kernel_become_one_point_weighted_by_time() -> None:
     assert step.share(lambda one: one.sm_share) == pytest.approx((0.25 * 40 + 0.6 * 10) / 50)
 
 
-def test_the_engine_gets_what_is_not_about_its_address() -> None:
-    argv = ["py", "-m", "server", "--model", "m", "--host", "h", "--port", "1", "--dtype", "half"]
-    assert nsight_compute.engine_arguments(argv) == ["--model", "m", "--dtype", "half"]
+def test_a_time_in_a_unit_that_is_not_known_counts_for_nothing() -> None:
+    odd = [line.replace('"ns"', '"fortnight"') for line in CSV]
+    assert list(nsight_compute.parse(odd)) == []
+    slower = [line.replace('"ns"', '"us"') for line in CSV]
+    assert next(iter(nsight_compute.parse(slower))).total_us == 40_000.0
 
 
 @pytest.fixture

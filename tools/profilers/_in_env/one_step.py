@@ -16,25 +16,22 @@ os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 _LEAST_ID = 1000
 _STEPS_BEFORE = 3
 _MOST_STEPS = 10_000
-_ROOM = 128
-"""Tokens of a sequence beyond its prompt."""
 _STUCK_S = 120
 
 
 class Engine:
     """vLLM's synchronous engine in this process, one step at a time."""
 
-    def __init__(self, arguments: list[str], most_tokens: int) -> None:
+    def __init__(self, arguments: list[str]) -> None:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.utils.argparse_utils import FlexibleArgumentParser
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        parser = EngineArgs.add_cli_args(FlexibleArgumentParser(add_help=False))
+        parser = EngineArgs.add_cli_args(FlexibleArgumentParser(add_help=False, allow_abbrev=False))
         known, _ = parser.parse_known_args(arguments)  # the rest concerns the HTTP server
         settings = EngineArgs.from_cli_args(known)
         settings.enforce_eager = True
         settings.enable_prefix_caching = False
-        settings.max_model_len = most_tokens
         self.engine = LLMEngine.from_engine_args(settings)
         self.asked = 0
 
@@ -71,7 +68,7 @@ def main() -> None:
 
     phase, sequences, tokens, arguments = sys.argv[1:]
     faulthandler.dump_traceback_later(_STUCK_S, repeat=True)
-    engine = Engine(json.loads(arguments), int(tokens) + _ROOM)
+    engine = Engine(json.loads(arguments))
     engine.until_all_write({engine.ask(int(tokens), 8)})  # kernels are compiled and chosen here
     while engine.engine.has_unfinished_requests():
         engine.step()
