@@ -43,6 +43,9 @@ _ONE: dict[str, dict[str, Any]] = {
     "interactivity": {"performance-mode": "interactivity"},
     "fp8": {"quantization": "fp8"},
     "fp8-kv": {"quantization": "fp8", "kv-cache-dtype": "fp8"},
+    "fp8-marlin": {"quantization": "fp8", "$VLLM_TEST_FORCE_FP8_MARLIN": "1"},
+    "fp8-torch": {"quantization": "fp8", "linear-backend": "torch"},
+    "fp8-cutlass": {"quantization": "fp8", "linear-backend": "cutlass"},
     "fixed-size-fp8": {
         "quantization": "fp8",
         "compilation-config": '{"compile_sizes": [1], "cudagraph_mode": "FULL"}',
@@ -112,9 +115,17 @@ def _disaggregation(chosen: argparse.Namespace, what: str, written: _Written) ->
 
 
 def _roofline(chosen: argparse.Namespace, what: str, written: _Written) -> _Command:
-    counters = (*ADVISOR, "profile", chosen.shape, "--dummy-weights", "--roofline")
-    picture = ("--picture", str(chosen.out / "roofline.png"))
-    return (*counters, "--concurrency", "64", *_CHAT, *picture, *written)
+    chosen_flags = _ONE.get(what or "none")
+    if chosen_flags is None or any(name.startswith("$") for name in chosen_flags):
+        return None  # `profile` takes flags, no variables
+    flags = [part for name, one in chosen_flags.items() for part in _flag(name, one)]
+    counters = (*ADVISOR, "profile", chosen.shape, "--dummy-weights", "--roofline", *flags)
+    picture = ("--picture", str(chosen.out / f"roofline-{what or 'default'}.png"))
+    return (*counters, "--concurrency", "1" if what else "64", *_CHAT, *picture, *written)
+
+
+def _flag(name: str, value: object) -> tuple[str, str]:
+    return "--flag", f"{name}={value}"
 
 
 def _links(chosen: argparse.Namespace, what: str, written: _Written) -> _Command:
@@ -127,7 +138,7 @@ _KINDS: dict[str, _Kind] = {
     "try": (_try, 80, 240),
     "one": (_one, 100, 400),
     "disaggregation": (_disaggregation, 240, 520),
-    "roofline": (_roofline, 120, 600),
+    "roofline": (_roofline, 120, 1100),
     "links": (_links, 20, 120),
 }
 """The command, and in seconds what it takes at least and when it is stopped."""

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from advisor.policy.space import candidate_of
 from bench._served import Served, closed, figures, served
-from knowledge.types import EngineConfig, Metric
+from knowledge.types import Metric
 from tools._nvml import fingerprints
 from tools.hardware import inspect
 from tools.home import Home
@@ -75,7 +76,7 @@ async def run(chosen: argparse.Namespace) -> dict[str, Any]:
     home = Home.default(os.environ)
     hardware = inspect(home)
     model = await resolve(chosen.model, home, print, dummy_weights=chosen.dummy_weights)
-    config = EngineConfig(engine=chosen.engine, flags=json.loads(chosen.flags))
+    config = candidate_of(chosen.engine, json.loads(chosen.flags)).config
     found: dict[str, Any] = {
         "machine": [card.model_dump(mode="json") for card in fingerprints()],
         "model": model.name,
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--dummy-weights", action="store_true")
     parser.add_argument("--engine", default="vllm")
-    parser.add_argument("--flags", default="{}", help="of the engine, as JSON")
+    parser.add_argument("--flags", default="{}", help="of the engine, and $VARIABLES, as JSON")
     parser.add_argument("--streams", default="1,16,64,256")
     parser.add_argument("--input-tokens", type=int, default=_INPUT, help="at most")
     parser.add_argument("--output-tokens", type=int, default=_OUTPUT, help="at most")

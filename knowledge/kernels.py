@@ -44,6 +44,10 @@ _PATTERNS: tuple[tuple[Part, re.Pattern[str]], ...] = (
     ),
 )
 _TEMPLATE = re.compile(r"<[^<>]*>")
+_NOWHERE = re.compile(r"(?:\(anonymous namespace\)|<unnamed>)::")
+_WRAPPERS = ("cutlass::device_kernel", "cutlass::Kernel", "cutlass::Kernel2")
+"""Launchers of CUTLASS: what they launch is their first template argument."""
+_CLASS = re.compile(r"[A-Za-z_][\w:]*")
 _LONGEST = 72
 
 
@@ -53,8 +57,13 @@ def part_of(name: str) -> Part:
 
 
 def short_name(name: str) -> str:
-    """A C++ name without template arguments, parameters and return type."""
+    """A C++ name without template arguments, parameters and return type; what a wrapper launches."""
+    whole = _NOWHERE.sub("", name)
+    name = whole
     while (shorter := _TEMPLATE.sub("", name)) != name:
         name = shorter
-    name = name.split("(")[0].removeprefix("void ").strip()
+    name = name.split("(")[0].rpartition("::type ")[2].removeprefix("void ").strip()
+    if name in _WRAPPERS:
+        arguments = _CLASS.findall(whole.partition("<")[2])
+        name = next((one for one in arguments if "enable_" not in one), name)
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

@@ -29,7 +29,7 @@ _SM = "sm__throughput.avg.pct_of_peak_sustained_elapsed"
 _METRICS = (_TIME, _BYTES, _DRAM, _SM)
 _NS = {"nsecond": 1.0, "ns": 1.0, "usecond": 1e3, "us": 1e3, "msecond": 1e6, "ms": 1e6}
 """By the names that ncu gives its units; a launch in another one is left out."""
-_DEADLINE_S = 300.0
+_DEADLINE_S = 480.0
 _PLACES = ("/usr/local/cuda/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")
 ROOM_TOKENS = 128
 """Of a sequence beyond its prompt."""
@@ -73,7 +73,7 @@ async def kernel_points(
     if code := await _run(step, env, log):
         raise EngineFailed(Cause.CRASH, f"шаг движка без ncu: код {code}", tail_lines(log, 40))
     command = (
-        *(str(ncu), "--profile-from-start", "off", "--target-processes", "application-only"),
+        *(str(ncu), "--profile-from-start", "off", "--target-processes", "all"),
         *("--csv", "--page", "details", "--print-units", "base", "--clock-control", "none"),
         *("--metrics", ",".join(_METRICS), "--log-file", str(report)),
         *step,

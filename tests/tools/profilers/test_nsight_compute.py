@@ -10,6 +10,7 @@ from knowledge.types import KernelPoints, Part
 from tools.profilers import nsight_compute
 
 GEMM = "void cutlass::Kernel2<cutlass_80_tensorop_bf16_s16816gemm>(T1::Params)"
+WRITTEN = Path(__file__).parent / "ncu_decode.csv"
 HEAD = (
     '"ID","Process ID","Process Name","Host Name","Kernel Name","Context","Stream","Block Size",'
     '"Grid Size","Device","CC","Section Name","Metric Name","Metric Unit","Metric Value"'
@@ -53,6 +54,19 @@ def test_launches_of_a_kernel_become_one_point_weighted_by_time() -> None:
         profiler="ncu", phase="decode", sequences=1, tokens=8, points=(gemm, attention)
     )
     assert step.share(lambda one: one.sm_share) == pytest.approx((0.25 * 40 + 0.6 * 10) / 50)
+
+
+def test_what_ncu_wrote_on_an_h100() -> None:
+    """Two launches of each kernel of a decode step, vLLM 0.26, Nsight Compute 2025.3."""
+    points = {point.name: point for point in nsight_compute.parse(WRITTEN.read_text().splitlines())}
+    attention = points["flash::FlashAttnFwdSm90"]
+    assert (attention.part, attention.calls) == (Part.ATTENTION, 2)
+    assert 2e12 < attention.bytes_per_s < 3.35e12
+    assert attention.dram_share == pytest.approx(attention.bytes_per_s / 3.35e12, abs=0.02)
+    assert points["vllm::fused_add_rms_norm_kernel"].part is Part.OTHER
+    gemms = [point for name, point in points.items() if name.startswith("nvjet_sm90")]
+    assert {point.part for point in gemms} == {Part.GEMM}
+    assert all(point.dram_share > 0.5 > point.sm_share for point in gemms)
 
 
 def test_a_time_in_a_unit_that_is_not_known_counts_for_nothing() -> None:

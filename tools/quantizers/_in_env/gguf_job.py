@@ -31,6 +31,8 @@ NARROW_ROWS = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 LLAMA3_SPLIT = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
 QWEN2_SPLIT = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+_TOLD_EVERY = 8
+"""Windows of text between two lines of progress."""
 
 
 def say(**line: Any) -> None:
@@ -94,7 +96,8 @@ def importance_of(model: Any, windows: list[list[int]]) -> dict[str, Any]:
     with torch.inference_mode():
         for number, window in enumerate(windows, start=1):
             model(torch.tensor([window]))
-            say(progress=f"imatrix: отрывок {number} из {len(windows)}")
+            if number % _TOLD_EVERY == 0 or number == len(windows):
+                say(progress=f"imatrix: отрывок {number} из {len(windows)}")
     for hook in hooks:
         hook.remove()
     count = sum(map(len, windows))
@@ -130,8 +133,9 @@ def write(
         writer.add_tensor(target, packed, raw_dtype=gguf.GGMLQuantizationType[kind])
         layer = target.split(".")[1] if target.startswith("blk.") else target
         if error is not None:
+            if layer not in errors:
+                say(progress=f"упаковываю слой {layer}: первый тензор {kind}, ошибка {error:.4f}")
             errors.setdefault(layer, []).append(error)
-            say(progress=f"упаковываю {target}: {kind}, ошибка {error:.4f}")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
