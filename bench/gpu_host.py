@@ -9,7 +9,7 @@ DIR/data.tar.gz after each step. On a host of two cards two runs, each with its 
 and ADVISOR_HOME, use both. Steps asked for by name alone: `points:SHAPE` (another shape, to predict
 it), `links` (NCCL between the cards, NVLink on and off), `split:tp`, `split:pp`, `split:dp` (the
 shape over two cards), `split:tp-no-p2p`, `disaggregation` (prefill and decode on two cards against
-two replicas), `roofline` (kernel counters of Nsight Compute; `roofline:NAME`: of one stream with the
+two replicas), `roofline` (kernel counters of Nsight Compute; `roofline:NAME`: one stream with the
 flags of `one:NAME`), `try:NAME` (one technique on top of FP8 weights under 1,024/256 tokens;
 `try:none` is what it compares with), `one:NAME` (one stream on top of vLLM's default, compiled;
 `one:none` is that default).

@@ -57,7 +57,7 @@ def part_of(name: str) -> Part:
 
 
 def short_name(name: str) -> str:
-    """A C++ name without template arguments, parameters and return type; what a wrapper launches."""
+    """A C++ name without template arguments, parameters, return type and wrapper."""
     whole = _NOWHERE.sub("", name)
     name = whole
     while (shorter := _TEMPLATE.sub("", name)) != name:

@@ -22,6 +22,9 @@ _SLO_ALIASES = {
 }
 _SLO_NAMES = {metric.value.removesuffix("_ms"): metric for metric in Metric} | _SLO_ALIASES
 
+_BOUNDLESS = 100.0
+"""Times the value: what was divided by is then not told from zero."""
+
 NARROW_SPACE = "\u202f"
 NO_BREAK_SPACE = "\u00a0"
 
@@ -117,6 +120,11 @@ def format_estimate(estimate: Estimate, digits: int | None = None) -> str:
         format_number(number, digits) for number in (estimate.value, estimate.low, estimate.high)
     )
     return f"{value} ({low}…{high})"
+
+
+def is_boundless(ratio: Estimate) -> bool:
+    """Whether a ratio's upper end only says that what was divided by may as well be zero."""
+    return ratio.high > _BOUNDLESS * ratio.value > 0
 
 
 def format_bytes(count: float) -> str:

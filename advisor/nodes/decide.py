@@ -10,7 +10,7 @@ from advisor.nodes._pending import asked_with, pending
 from advisor.policy import FINALIST, QUICK_START_PAYS_FROM_S, is_quick_start, remaining_s
 from advisor.state import State
 from knowledge.measure import slower_than
-from knowledge.quantities import format_number
+from knowledge.quantities import format_number, is_boundless
 from knowledge.statistics import detectable_speedup, ratio_of_estimates
 from knowledge.types import (
     Cause,
@@ -201,7 +201,10 @@ def _decision(  # noqa: PLR0911 - one return per ground, in the order of their w
         return Decision.DROPPED, "не пройдена проверка целостности: " + ", ".join(broken)
     if effect is None:
         return Decision.CRASHED, f"нет значения {hypothesis.metric.value}"
-    shown = f"ускорение {format_number(effect.value, 3)} " + _interval(effect)
+    interval = _interval(effect)
+    if is_boundless(effect):
+        interval = f"[{format_number(effect.low, 3)}; ∞)"
+    shown = f"ускорение {format_number(effect.value, 3)} {interval}"
     before, after = worst_violation(ctx.task, reference), worst_violation(ctx.task, result)
     nearer = before > 0 and after < before - _LESS_VIOLATED
     if after > 0 and not nearer:

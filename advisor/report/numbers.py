@@ -1,5 +1,6 @@
 """Numbers as Russian readers write them: 1 234,5 мс, 231,4 [225,0; 238,1] ток/с, ×1,83."""
 
+from knowledge.quantities import is_boundless
 from knowledge.types import Estimate, Interval
 
 THIN = "\u202f"
@@ -47,7 +48,10 @@ def estimate(figure: Estimate, unit: str = "", decimals: int | None = None) -> s
 
 def ratio(figure: Estimate) -> str:
     """How many times better: «×1,83 [1,71; 1,95]»."""
-    return f"×{estimate(figure, decimals=_ratio_decimals(figure.value))}"
+    digits = _ratio_decimals(figure.value)
+    if is_boundless(figure):
+        return f"×{number(figure.value, digits)}{NBSP}[{number(figure.low, digits)};{NBSP}∞)"
+    return f"×{estimate(figure, decimals=digits)}"
 
 
 def ratio_interval(figure: Interval) -> str:

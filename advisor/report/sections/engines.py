@@ -62,7 +62,7 @@ def _loss(verdict: Verdict | None) -> str:
 def _won(ctx: ReportContext, tried: list[Compared]) -> str:
     kept = [v for _, _, v in tried if v and v.decision is Decision.KEPT]
     chosen = ctx.trial(kept[-1].trial_id) if kept else None
-    name = _name(chosen) if chosen else ctx.engine
+    name = _engine(chosen) if chosen else ctx.engine
     lines = [f"Дальше настраивался **{name}**. Почему:", ""]
     for trial, _, verdict in tried:
         if verdict is not None:
@@ -73,7 +73,7 @@ def _won(ctx: ReportContext, tried: list[Compared]) -> str:
     if not tried:
         return "Другие движки сравнить не успели: бюджет истрачен."
     final = ctx.handed_in
-    if final is not None and _name(final) != name:
+    if final is not None and _engine(final) != name:
         lines += ["", f"После production-проверки сдан {_name(final)}."]
     return "\n".join(lines)
 
@@ -89,6 +89,12 @@ def _rest(ctx: ReportContext) -> str:
 
 
 def _name(trial: TrialResult) -> str:
+    """The engine, and the artifact where it serves one."""
+    artifact = trial.spec.candidate.artifact
+    return _engine(trial) + (f", {artifact.scheme}" if artifact else "")
+
+
+def _engine(trial: TrialResult) -> str:
     name = labels.engine(trial.spec.candidate.config.engine)
     version = trial.launch.engine_version if trial.launch else ""
     return f"{name} {version}".strip()

@@ -1,9 +1,13 @@
 """Whether the answers stayed as good, and whether the server did the work it was asked for."""
 
+import math
+from statistics import fmean
+
 from advisor.human import HumanSummary, summarize
 from advisor.report.context import ReportContext, cite, table
 from advisor.report.numbers import DASH, estimate, number, percent, plural
-from knowledge.types import TrialResult, Verdict
+from knowledge.statistics.fidelity import paired_tokens
+from knowledge.types import QualityResult, TrialResult, Verdict
 
 ORDER = 50
 
@@ -40,7 +44,8 @@ def _method(ctx: ReportContext) -> str:
         f"Один и тот же настоящий текст ({plural(seen.tokens, 'токен', 'токена', 'токенов')}, "
         f"sha256 `{seen.text_sha256[:12]}`) прогоняется через каждый измеренный сервер, и "
         "сравниваются логарифмы вероятностей его токенов. Потеря — насколько кандидат в среднем "
-        "хуже предсказывает токен, чем движок по умолчанию. "
+        "хуже предсказывает токен, чем движок по умолчанию. Perplexity — на отрывках, которые "
+        "оценили оба: по умолчанию → кандидат. "
         f"Допуск {number(margin, 3)} nats/token, то есть рост perplexity примерно на "
         f"{percent(margin, 1)}. Кандидат проходит, если весь 95 % интервал потери ниже допуска."
     )
@@ -48,6 +53,8 @@ def _method(ctx: ReportContext) -> str:
 
 def _table(ctx: ReportContext) -> str:
     rows = []
+    scored = _scored(ctx)
+    reference = scored[0].quality if scored else None
     for trial in ctx.record.trials:
         verdict = ctx.verdict(trial.trial_id)
         judged = verdict.quality if verdict else None
@@ -57,7 +64,7 @@ def _table(ctx: ReportContext) -> str:
             [
                 cite(trial),
                 _what(ctx, trial),
-                number(trial.quality.perplexity, 3) if trial.quality else DASH,
+                _perplexity(trial.quality, reference),
                 estimate(judged.loss_nats_per_token, decimals=4) if judged else DASH,
                 number(judged.margin, 3) if judged else DASH,
                 _verdict(trial, verdict),
@@ -65,6 +72,18 @@ def _table(ctx: ReportContext) -> str:
         )
     head = ["Испытание", "Что", "Perplexity", "Потеря, nats/token", "Допуск", "Вывод"]
     return table(head, rows) if rows else ""
+
+
+def _perplexity(seen: QualityResult | None, reference: QualityResult | None) -> str:
+    """Of what both scored: on other pieces of the text it would be another number by itself."""
+    if seen is None or reference is None:
+        return DASH
+    if seen == reference:
+        return number(seen.perplexity, 2)
+    if not (pairs := paired_tokens(seen, reference)):
+        return DASH
+    ours, theirs = (math.exp(-fmean(values)) for values in zip(*pairs, strict=True))
+    return f"{number(theirs, 2)} → {number(ours, 2)}"
 
 
 def _what(ctx: ReportContext, trial: TrialResult) -> str:

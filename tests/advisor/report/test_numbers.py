@@ -36,6 +36,8 @@ def test_ratios() -> None:
     assert plainly(numbers.ratio(Estimate(value=1.834, low=1.7, high=1.95, n=3))) == (
         "×1,83 [1,70; 1,95]"
     )
+    shaky = Estimate(value=5.651, low=1.013, high=5_653_581.0, n=3)
+    assert plainly(numbers.ratio(shaky)) == "×5,65 [1,01; ∞)"
     assert plainly(numbers.ratio_interval(Interval(low=1.2, high=1.9))) == "×1,20…1,90"
 
 
