@@ -27,6 +27,8 @@ REQUEST_TIMEOUT_S = 300.0
 _LOWEST = -700.0
 """Below this exp() underflows: servers write it (vLLM -9999) where they had minus infinity."""
 _ROUNDING = 1e-3
+_PROBE = 16
+"""Tokens: fewer than llama.cpp's n-gram speculation looks up by (24)."""
 _HINT = "Скорость измерена, но качество этой конфигурации не подтверждено"
 
 
@@ -75,12 +77,22 @@ class Reader:
     target: Target
     dialect: "Dialect"
     first: "Scored"
-    """Of the piece that it was found out with."""
+    """Of the piece that `find` was given."""
 
     @classmethod
     async def find(cls, target: Target, top: int, piece: Piece) -> "Reader":
-        """Raises QualityUnavailable when the server speaks none."""
-        return cls(target, *await _find_dialect(target, top, piece))
+        """Raises QualityUnavailable when the server speaks none.
+
+        It is found out with the beginning of the piece: what a server has read whole, its
+        speculation may draft, and llama.cpp gives no probability of a draft that is accepted.
+        """
+        dialect, first = await _find_dialect(target, top, piece[:_PROBE])
+        if len(piece) > _PROBE:
+            try:
+                first = await _ask(target, dialect, piece)
+            except _NotSupportedError as error:
+                raise _unusable(str(error)) from error
+        return cls(target, dialect, first)
 
     async def read(self, pieces: Sequence[Piece]) -> list["Scored"]:
         """In order, IN_FLIGHT at a time; the first failure cancels the others and is raised."""

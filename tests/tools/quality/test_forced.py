@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,3 +52,30 @@ async def test_without_token_ids_nothing_can_be_forced() -> None:
         with pytest.raises(QualityUnavailable, match="не оценивает"):
             await score(Target(server.url, "m"), PLAN, None)
     assert forced.fields("text") == {}
+
+
+def drafting() -> Callable[[dict[str, Any]], Answer]:
+    """As llama.cpp with n-gram speculation: a long text that it has read it drafts, as certain."""
+    known: set[tuple[int, ...]] = set()
+
+    def answer(body: dict[str, Any]) -> Answer:
+        forced_ids = [int(t) for t in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
+        text = (*body["prompt"], *forced_ids)
+        status, raw = llamacpp_style(body)
+        if text in known and forced_ids and len(text) > 16:
+            told = json.loads(raw)
+            for step in told["choices"][0]["logprobs"]["content"]:
+                step["logprob"] = 0.0
+            raw = json.dumps(told).encode()
+        known.add(text)
+        return status, raw
+
+    return answer
+
+
+async def test_a_text_is_scored_before_the_server_can_draft_it(tokenizer: Tokenizer) -> None:
+    async with ScoringServer(drafting()) as server:
+        result = await score(Target(server.url, "m"), PLAN, tokenizer)
+        assert all(value < 0 for chunk in result.chunk_logprobs for value in chunk)
+        with pytest.raises(QualityUnavailable, match="нет значений"):
+            await score(Target(server.url, "m"), PLAN, tokenizer)
