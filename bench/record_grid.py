@@ -1,85 +1,56 @@
-"""python -m bench.record_grid --out bench/grids/NAME.parquet [--limit N] [--model demo]
+"""python -m bench.record_grid --out bench/grids/NAME.parquet [--limit N] [--minutes M] [--part I/N]
 
 Measures configurations of the real vLLM on this machine under three workloads, one start for all
 three, and appends to the file after every configuration, so that a stop loses one at most and the
-next call goes on. A full grid takes hours of a quiet machine. What does not start is recorded with
-its cause: a grid without its failures would flatter every policy.
+next call goes on. A full grid takes hours of a quiet machine; `--part 0/4` takes every fourth, for
+one of four cards. What does not start is recorded with its cause: a grid without its failures
+would flatter every policy. The speed of the machine itself is recorded beside every figure
+(`tools/canary.py`), and the default is measured again and again: what that shows is printed.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import random
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 import duckdb
 
 from advisor.policy.space import candidate_of
-from bench._served import closed, figures, served
+from bench._grid_plans import PLANS, Settings
+from bench._served import figures, served
+from bench.search.grids import steadied
 from knowledge.errors import AdvisorError, EngineFailed
-from knowledge.types import Budget, FlagValue, Hardware, ModelSpec, Objective, Task, Workload
+from knowledge.types import Budget, Hardware, Metric, ModelSpec, Task
+from tools import canary
 from tools.hardware import inspect
 from tools.home import Home
 from tools.models import resolve
 
 _ENGINE = "vllm"
-_AXES: dict[str, tuple[FlagValue | None, ...]] = {
-    "dtype": (None, "float32"),
-    "enforce-eager": (None, True),
-    "max-num-seqs": (None, 4, 16),
-    "max-num-batched-tokens": (None, 512, 8192),
-    "enable-prefix-caching": (None, False),
-    "block-size": (None, 32),
-    "$VLLM_CPU_OMP_THREADS_BIND": (None, "all"),
-}
-"""288 combinations; --limit takes a random part of them, the default always first."""
-_SLOW_EVERY = 4
-"""vLLM's own dtype emulates bfloat16 here and takes three times as long to measure: of four
-configurations one has it."""
-_WORKLOADS = (
-    closed("chat", 8, 64, 32),
-    closed("rag", 4, 512, 16).replace(shared_prefix_tokens=384),
-    closed("stream", 1, 64, 64),
-)
-_OBJECTIVES = (Objective.THROUGHPUT, Objective.LATENCY, Objective.TPOT)
-_WARM_UP_S = 3.0
+_WARM_UP_S = 2.0
 _COLUMNS = "grid VARCHAR, task VARCHAR, settings VARCHAR, cause VARCHAR, ready_s DOUBLE,"\
-    " load_s DOUBLE, metrics VARCHAR"  # fmt: skip
-Row = tuple[str, str, str, str | None, float, float, str]
+    " load_s DOUBLE, metrics VARCHAR, machine DOUBLE"  # fmt: skip
+Row = tuple[str, str, str, str | None, float, float, str, float]
 
 
-def settings(cores: int) -> list[dict[str, FlagValue]]:
-    """All combinations in an order that a limit may cut anywhere."""
-    every = f"0-{cores - 1}"
-    found = [
-        {k: every if v == "all" else v for k, v in zip(_AXES, values, strict=True) if v is not None}
-        for values in product(*_AXES.values())
-    ]
-    rest = found[1:]
-    random.Random(0).shuffle(rest)
-    slow = [one for one in rest if "dtype" not in one]
-    fast = [one for one in rest if "dtype" in one]
-    mixed = []
-    while slow or fast:
-        source = slow if slow and (len(mixed) % _SLOW_EVERY == 0 or not fast) else fast
-        mixed.append(source.pop())
-    return [found[0], *mixed]
-
-
-def task_of(model: ModelSpec, hardware: Hardware, workload: Workload, objective: Objective) -> Task:
-    return Task(
-        model=model, hardware=hardware, workload=workload, engine=_ENGINE, objective=objective,
-        budget=Budget(seconds=7200),
-    )  # fmt: skip
+def tasks_of(model: ModelSpec, hardware: Hardware) -> list[Task]:
+    plan = PLANS[hardware.device.kind]
+    return [
+        Task(
+            model=model, hardware=hardware, workload=workload, engine=_ENGINE,
+            objective=objective, budget=Budget(seconds=7200), flags=plan.fixed,
+        )
+        for workload, objective in plan.workloads
+    ]  # fmt: skip
 
 
 async def measure(
-    chosen: dict[str, FlagValue], tasks: Sequence[Task], home: Home, log: Path, round_s: float
+    chosen: Settings, tasks: Sequence[Task], home: Home, log: Path, round_s: float
 ) -> list[Row]:
     """One start, every workload; a failure is a row of each."""
     text = json.dumps(chosen, sort_keys=True)
@@ -91,15 +62,17 @@ async def measure(
             for task in tasks:
                 begun = time.monotonic()
                 await server.round(task.workload, _WARM_UP_S)
+                before = await asyncio.to_thread(canary.speed)
                 seen = figures(await server.round(task.workload, round_s), round_s)
+                machine = (before + await asyncio.to_thread(canary.speed)) / 2
                 metrics = {m.value: [e.value, e.low, e.high] for m, e in seen.items()}
                 took = time.monotonic() - begun
                 rows.append((_name(task), task.model_dump_json(), text, None, server.ready_s,
-                             took, json.dumps(metrics)))  # fmt: skip
+                             took, json.dumps(metrics), machine))  # fmt: skip
     except AdvisorError as error:
         cause = error.cause.value if isinstance(error, EngineFailed) else "setup"
         done = {row[0] for row in rows}
-        rows += [(_name(t), t.model_dump_json(), text, cause, 0.0, 0.0, "{}")
+        rows += [(_name(t), t.model_dump_json(), text, cause, 0.0, 0.0, "{}", 0.0)
                  for t in tasks if _name(t) not in done]  # fmt: skip
     return rows
 
@@ -117,43 +90,83 @@ def save(path: Path, rows: Sequence[Row]) -> None:
         db.execute(f"CREATE TABLE grid ({_COLUMNS})")
         if path.exists():
             db.execute("INSERT INTO grid SELECT * FROM read_parquet(?)", [str(path)])
-        db.executemany("INSERT INTO grid VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in rows])
+        db.executemany("INSERT INTO grid VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [list(r) for r in rows])
         db.execute(f"COPY grid TO '{str(part).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
     part.replace(path)
 
 
-def recorded(path: Path) -> set[str]:
-    """Settings that the file has already."""
+def recorded(path: Path) -> dict[str, int]:
+    """Settings that the file has already, and how often."""
     if not path.exists():
-        return set()
+        return {}
     with duckdb.connect() as db:
-        found = db.execute("SELECT DISTINCT settings FROM read_parquet(?)", [str(path)]).fetchall()
-    return {row[0] for row in found}
+        found = db.execute(
+            "SELECT settings, count(*) / count(DISTINCT grid) FROM read_parquet(?) GROUP BY 1",
+            [str(path)],
+        ).fetchall()
+    return {text: round(times) for text, times in found}
+
+
+def spread(path: Path, tasks: Sequence[Task]) -> list[str]:
+    """How far repeated measurements of the default lie apart, as they are and steadied."""
+    lines = []
+    default = json.dumps(tasks[0].flags, sort_keys=True)
+    for task in tasks:
+        with duckdb.connect() as db:
+            rows = db.execute(
+                "SELECT metrics, machine FROM read_parquet(?) WHERE grid = ? AND settings = ?"
+                " AND cause IS NULL", [str(path), _name(task), default],
+            ).fetchall()  # fmt: skip
+        if len(rows) < 2:
+            continue
+        metric = Metric.OUTPUT_TOKENS_PER_S
+        usual = statistics.median(machine for _, machine in rows)
+        raw = [json.loads(text)[metric.value][0] for text, _ in rows]
+        mended = [
+            steadied(metric, value, machine, usual)
+            for value, (_, machine) in zip(raw, rows, strict=True)
+        ]
+        shown = [f"{statistics.stdev(one) / statistics.fmean(one):.1%}" for one in (raw, mended)]
+        lines.append(f"{task.workload.name}: {len(rows)} times the default, spread (CV) of "
+                     f"{metric.value} {shown[0]}, steadied {shown[1]}")  # fmt: skip
+    return lines
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="demo")
+    parser.add_argument("--dummy-weights", action="store_true")
     parser.add_argument("--limit", type=int, help="So many configurations, the default first")
-    parser.add_argument("--round-s", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=24 * 60.0)
+    parser.add_argument("--part", default="0/1", help="I/N: every N-th, from the I-th on")
+    parser.add_argument("--round-s", type=float, default=16.0)
     options = parser.parse_args()
+    ends = time.monotonic() + 60 * options.minutes
     home = Home.default(os.environ)
-    hardware, model = inspect(home), await resolve(options.model, home, print)
-    tasks = [
-        task_of(model, hardware, workload, objective)
-        for workload, objective in zip(_WORKLOADS, _OBJECTIVES, strict=True)
-    ]
+    hardware = inspect(home)
+    model = await resolve(options.model, home, print, dummy_weights=options.dummy_weights)
+    tasks = tasks_of(model, hardware)
+    part, parts = map(int, options.part.split("/"))
     known = recorded(options.out)
     with tempfile.TemporaryDirectory() as logs:
-        for at, chosen in enumerate(settings(hardware.cores)[: options.limit]):
-            if json.dumps(chosen, sort_keys=True) in known:
+        order = PLANS[hardware.device.kind].order(options.limit, part, parts)
+        for at, chosen in enumerate(order):
+            text = json.dumps(chosen, sort_keys=True)
+            if known.get(text, 0) > 0:
+                known[text] -= 1
                 continue
-            log = Path(logs) / f"{at}.log"
-            rows = await measure(chosen, tasks, home, log, options.round_s)
+            begun = time.monotonic()
+            rows = await measure(chosen, tasks, home, Path(logs) / f"{at}.log", options.round_s)
             save(options.out, rows)
             causes = {row[3] or "measured" for row in rows}
-            print(f"{at + 1}: {chosen or 'default'}: {', '.join(sorted(causes))}", flush=True)
+            took = time.monotonic() - begun
+            print(f"{at + 1} of {len(order)}: {text}: {', '.join(sorted(causes))}, {took:.0f} s",
+                  flush=True)  # fmt: skip
+            if time.monotonic() + took > ends:
+                break
+    for line in spread(options.out, tasks):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Derived checkpoints: made once, kept by content, published whole or not at all."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from knowledge.errors import NoRoom
+from knowledge.errors import NoRoom, StoreError
 from knowledge.quantities import format_bytes
 from knowledge.types import Artifact, FlagValue, Frozen, Hardware, ModelSpec
 from tools import envs
@@ -17,6 +18,7 @@ from tools._disk import free_disk_bytes
 from tools._locked import locked
 from tools.home import Home
 from tools.makers import load
+from tools.objects import Objects
 from tools.quantizers.base import ArtifactReport, Progress
 
 _MANIFEST = "manifest.json"
@@ -83,17 +85,74 @@ async def ensure(
         if find(artifact, model, home):
             return path
         check_room(artifact, model, home)
-        env = await envs.ensure(quantizer.env_spec(hardware), home, progress)
         # The lock is ours, so whatever lies there was left by a process that died.
         work = home.artifacts / ".partial" / path.name
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
         try:
+            _empty(work)
+            if await _fetched(home.objects, work, path, progress):
+                return path
+            env = await envs.ensure(quantizer.env_spec(hardware), home, progress)
+            _empty(work)
             report = await quantizer.make(artifact, model, env, work, home, progress)
             _publish(work, path, artifact, model, report, env.versions)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+        if home.objects is not None:
+            try:
+                await asyncio.to_thread(_leave, home.objects, path)
+            except StoreError as error:  # it is made: others will make their own
+                progress(f"{path.name}: в общее хранилище не положена. {error}")
     return path
+
+
+def _empty(work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+
+
+async def _fetched(objects: Objects | None, work: Path, path: Path, progress: Progress) -> bool:
+    """Whether somebody has made it already: then it lies at `path` now."""
+    if objects is None:
+        return False
+    try:
+        found = await asyncio.to_thread(_fetch, objects, work, path)
+    except StoreError as error:
+        progress(f"{path.name}: {error} Делаем копию сами.")
+        return False
+    if found:
+        progress(f"{path.name}: готовая копия взята из {objects.url}")
+    return found
+
+
+def _fetch(objects: Objects, work: Path, path: Path) -> bool:
+    """The whole artifact or nothing."""
+    if not objects.get(_object(path, _MANIFEST), work / _MANIFEST):
+        return False
+    try:
+        manifest = Manifest.model_validate_json((work / _MANIFEST).read_bytes())
+    except ValidationError:
+        return False
+    if not all((work / name).resolve().is_relative_to(work.resolve()) for name in manifest.files):
+        return False
+    for name in manifest.files:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        if not objects.get(_object(path, name), work / name):
+            return False
+    if _sizes(work) != manifest.files:
+        return False
+    shutil.rmtree(path, ignore_errors=True)
+    work.rename(path)
+    return True
+
+
+def _leave(objects: Objects, path: Path) -> None:
+    """For others: the manifest comes last, and without it nothing is there."""
+    for name in (*_sizes(path), _MANIFEST):
+        objects.put(path / name, _object(path, name))
+
+
+def _object(path: Path, name: str) -> str:
+    return f"artifacts/{path.name}/{name}"
 
 
 def _publish(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.objects import Objects
+
 _NAME = "inference-advisor"
 
 
@@ -15,17 +17,24 @@ class Home:
     """Sessions and the store: losing it loses results."""
     cache: Path
     """Environments, models, artifacts: can be made again."""
+    objects: Objects | None = None
+    """Where artifacts are looked for before they are made, and left for others."""
 
     @classmethod
     def default(cls, environ: Mapping[str, str]) -> "Home":
-        """ADVISOR_HOME puts both under one folder; otherwise the XDG base directories."""
+        """ADVISOR_HOME puts both under one folder; otherwise the XDG base directories.
+
+        ADVISOR_OBJECTS is the address of an object storage.
+        """
+        objects = Objects(url) if (url := environ.get("ADVISOR_OBJECTS")) else None
         if one_folder := environ.get("ADVISOR_HOME"):
             root = Path(one_folder).expanduser().absolute()
-            return cls(data=root / "data", cache=root / "cache")
+            return cls(data=root / "data", cache=root / "cache", objects=objects)
         user = Path(environ.get("HOME") or Path.home())
         return cls(
             data=_absolute(environ.get("XDG_DATA_HOME"), user / ".local" / "share") / _NAME,
             cache=_absolute(environ.get("XDG_CACHE_HOME"), user / ".cache") / _NAME,
+            objects=objects,
         )
 
     @property

@@ -181,7 +181,8 @@ class Lanes:
         with log.open("ab") as sink, theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "api.service.worker", str(theirs.fileno()), job.session,
-                str(self._home.data), str(self._home.cache), *self._backend.worker_args,
+                str(self._home.data), str(self._home.cache),
+                self._home.objects.url if self._home.objects else "", *self._backend.worker_args,
                 stdin=asyncio.subprocess.PIPE, stdout=sink, stderr=sink,
                 pass_fds=(theirs.fileno(),), start_new_session=True, env=self._env(number),
             )  # fmt: skip

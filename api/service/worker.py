@@ -1,6 +1,7 @@
-"""One session in a process of its own: `python -m api.service.worker FD SESSION DATA CACHE`.
+"""One session in its own process: `python -m api.service.worker FD SESSION DATA CACHE OBJECTS`.
 
-With `shared` behind it the service keeps the checkpoints; otherwise they are a file.
+OBJECTS is the address of an object storage, or empty. With `shared` behind it the service keeps
+the checkpoints; otherwise they are a file.
 
 The load generator's clock is not disturbed by the web server, and the web server not by it.
 SIGUSR1 drains (ends after the step in flight), SIGTERM cancels. When the service dies, stdin
@@ -26,6 +27,7 @@ from api.service.remote_store import RemoteStore, as_store
 from api.settings import Settings
 from knowledge.errors import AdvisorError
 from tools.home import Home
+from tools.objects import Objects
 from tools.store import Status, Store
 
 ORPHANED = 70
@@ -65,13 +67,14 @@ def _die_with_the_service() -> None:
 def main(argv: list[str]) -> int:
     """The exit code: 0 done, 130 cancelled, 70 without a service, else the error's own."""
     connection = Connection(int(argv[0]))
-    home = Home(data=Path(argv[2]), cache=Path(argv[3]))
+    objects = Objects(argv[4]) if argv[4] else None
+    home = Home(data=Path(argv[2]), cache=Path(argv[3]), objects=objects)
     threading.Thread(target=_die_with_the_service, daemon=True).start()
     try:
         import uvloop
 
         remote = RemoteStore(connection)
-        saver = RemoteSaver(remote) if argv[4:] == ["shared"] else None
+        saver = RemoteSaver(remote) if argv[5:] == ["shared"] else None
         uvloop.run(_run(argv[1], as_store(remote), home, saver))
     except asyncio.CancelledError:
         return CANCELLED

@@ -1,7 +1,7 @@
 """The store for several replicas: its rows in PostgreSQL, the samples of requests in Parquet.
 
 The statements are those of the DuckDB store, told in PostgreSQL's words where the two differ. A
-trial's samples are one file under the shared folder, put in its place before the trial's row is
+trial's samples are one file that all replicas see, put in its place before the trial's row is
 committed: where there is a row, there is its file.
 """
 
@@ -18,8 +18,8 @@ import duckdb
 from knowledge.errors import StoreError
 from knowledge.types import Event, RequestSample, Task, TrialResult
 from tools.postgres import Postgres
-from tools.store import samples as sample_rows
 from tools.store.rows import SessionRecord
+from tools.store.sample_files import SampleFiles
 from tools.store.schema import advisor_version
 from tools.store.store import Store
 
@@ -32,7 +32,7 @@ class PostgresStore(Store):
     """As the store, but any number of processes may write."""
 
     def __init__(
-        self, server: Postgres, samples: Path, guard: Callable[[], None] | None = None
+        self, server: Postgres, samples: SampleFiles, guard: Callable[[], None] | None = None
     ) -> None:
         self._server = server
         self._samples = samples
@@ -41,9 +41,8 @@ class PostgresStore(Store):
         self._lock = threading.RLock()
 
     @classmethod
-    def over(cls, server: Postgres, samples: Path) -> Self:
+    def over(cls, server: Postgres, samples: SampleFiles) -> Self:
         """The tables are there (`Postgres.prepare`). Raises StoreError for a newer version's."""
-        samples.mkdir(parents=True, exist_ok=True)
         found = server.rows("SELECT coalesce(max(version), 0) FROM schema_version")[0][0]
         if found > VERSION:
             raise StoreError(
@@ -88,8 +87,7 @@ class PostgresStore(Store):
             return super().put_trial(session, result, samples)
 
     def samples(self, trial_id: str) -> tuple[RequestSample, ...]:
-        path = self._file(trial_id)
-        return sample_rows.read_parquet(path) if path.exists() else ()
+        return self._samples.read(trial_id)
 
     def record(self, session: str) -> SessionRecord:
         with self._server.transaction(snapshot=True):
@@ -99,10 +97,7 @@ class PostgresStore(Store):
         self, _db: duckdb.DuckDBPyConnection, trial_id: str, samples: Sequence[RequestSample]
     ) -> None:
         if samples:
-            sample_rows.write_parquet(self._file(trial_id), samples)
-
-    def _file(self, trial_id: str) -> Path:
-        return self._samples / f"{trial_id}.parquet"
+            self._samples.write(trial_id, samples)
 
     def _alone(self, session: str) -> None:
         """One writer of a session at a time, until the transaction ends."""

@@ -19,8 +19,19 @@ from tools.home import Home
 from tools.store import Store
 from tools.store.holder import Holder
 from tools.store.postgres import PostgresStore
+from tools.store.sample_files import InFolder, InObjects, SampleFiles
 
 _PATIENCE_S = 8.0
+
+
+def files_of(shared: Path, home: Home) -> SampleFiles:
+    """In the object storage where there is one, else in the shared folder. Raises StoreError."""
+    if home.objects is not None:
+        home.objects.check()
+        return InObjects(home.objects)
+    folder = shared / "requests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return InFolder(folder)
 
 
 class Replicas:
@@ -33,7 +44,7 @@ class Replicas:
         self._home = home
         self.tables = PostgresTables.open(url)
         try:
-            self._store = PostgresStore.over(self.tables.server, shared / "requests")
+            self._store = PostgresStore.over(self.tables.server, files_of(shared, home))
         except BaseException:
             self.tables.close()
             raise

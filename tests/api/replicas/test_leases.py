@@ -19,6 +19,7 @@ pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 from api.service.replicas.leases import LeasedJobs, LeaseLost, machine_of
 from api.service.replicas.tables import PostgresTables
 from tools.store.postgres import PostgresStore
+from tools.store.sample_files import InFolder
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def tables(url: str) -> Iterator[PostgresTables]:
 
 @pytest.fixture
 def store(tables: PostgresTables, tmp_path: Path) -> PostgresStore:
-    return PostgresStore.over(tables.server, tmp_path / "shared")
+    return PostgresStore.over(tables.server, InFolder(tmp_path))
 
 
 def jobs_of(tables: PostgresTables, machine: str = "m") -> LeasedJobs:
@@ -165,7 +166,7 @@ def test_the_store_gives_back_what_it_was_given(store: PostgresStore) -> None:
 def test_a_newer_versions_tables_are_left_alone(tables: PostgresTables, tmp_path: Path) -> None:
     tables.write("INSERT INTO schema_version VALUES (99, now()::timestamp, '9.9')")
     with pytest.raises(StoreError, match="более новой версией"):
-        PostgresStore.over(tables.server, tmp_path)
+        PostgresStore.over(tables.server, InFolder(tmp_path))
 
 
 def test_a_revoked_key_is_refused_by_all(tables: PostgresTables, url: str) -> None:
