@@ -46,9 +46,9 @@ def test_a_figure_of_a_slow_moment_counts_as_at_the_usual_speed(tmp_path: Path):
         line = ("g", task.model_dump_json(), json.dumps(chosen), None, 30.0, 20.0, metrics, machine)
         save(path, [line])
     (surface,) = read(path)
-    assert [round(float(one)) for one in surface.figures[Metric(METRIC)]] == [100, 120, 90]
-    assert [round(float(one)) for one in surface.figures[Metric.TTFT_P50_MS]] == [100, 30, 90]
-    assert set(surface.figures[Metric.ERROR_RATE]) == {0.5}
+    assert [round(float(one)) for one in surface.metrics[Metric(METRIC)]] == [100, 120, 90]
+    assert [round(float(one)) for one in surface.metrics[Metric.TTFT_P50_MS]] == [100, 30, 90]
+    assert set(surface.metrics[Metric.ERROR_RATE]) == {0.5}
 
 
 def test_a_file_of_others_has_no_speed_of_the_machine(tmp_path: Path):
@@ -59,7 +59,7 @@ def test_a_file_of_others_has_no_speed_of_the_machine(tmp_path: Path):
         known = db.from_parquet(str(path)).project("* EXCLUDE machine")
         known.write_parquet(str(tmp_path / "o.parquet"))
     (surface,) = read(tmp_path / "o.parquet")
-    assert list(surface.figures[Metric(METRIC)]) == [7.0]
+    assert list(surface.metrics[Metric(METRIC)]) == [7.0]
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
