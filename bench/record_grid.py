@@ -4,8 +4,8 @@ Measures configurations of the real vLLM on this machine under three workloads, 
 three, and appends to the file after every configuration, so that a stop loses one at most and the
 next call goes on. A full grid takes hours of a quiet machine; `--part 0/4` takes every fourth, for
 one of four cards. What does not start is recorded with its cause: a grid without its failures
-would flatter every policy. The speed of the machine itself is recorded beside every figure
-(`tools/canary.py`), and the default is measured again and again: what that shows is printed.
+would flatter every policy. The default is measured again and again; how far its figures lie apart
+is printed at the end.
 """
 
 import argparse
@@ -23,10 +23,8 @@ import duckdb
 from advisor.policy.space import candidate_of
 from bench._grid_plans import PLANS, Settings
 from bench._served import figures, served
-from bench.search.grids import steadied
 from knowledge.errors import AdvisorError, EngineFailed
-from knowledge.types import Budget, Hardware, Metric, ModelSpec, Task
-from tools import canary
+from knowledge.types import Budget, Hardware, ModelSpec, Task
 from tools.hardware import inspect
 from tools.home import Home
 from tools.models import resolve
@@ -34,8 +32,9 @@ from tools.models import resolve
 _ENGINE = "vllm"
 _WARM_UP_S = 2.0
 _COLUMNS = "grid VARCHAR, task VARCHAR, settings VARCHAR, cause VARCHAR, ready_s DOUBLE,"\
-    " load_s DOUBLE, metrics VARCHAR, machine DOUBLE"  # fmt: skip
-Row = tuple[str, str, str, str | None, float, float, str, float]
+    " load_s DOUBLE, metrics VARCHAR"  # fmt: skip
+Row = tuple[str, str, str, str | None, float, float, str]
+_NAMES = "grid, task, settings, cause, ready_s, load_s, metrics"
 
 
 def tasks_of(model: ModelSpec, hardware: Hardware) -> list[Task]:
@@ -62,17 +61,15 @@ async def measure(
             for task in tasks:
                 begun = time.monotonic()
                 await server.round(task.workload, _WARM_UP_S)
-                before = await asyncio.to_thread(canary.speed)
                 seen = figures(await server.round(task.workload, round_s), round_s)
-                machine = (before + await asyncio.to_thread(canary.speed)) / 2
                 metrics = {m.value: [e.value, e.low, e.high] for m, e in seen.items()}
                 took = time.monotonic() - begun
                 rows.append((_name(task), task.model_dump_json(), text, None, server.ready_s,
-                             took, json.dumps(metrics), machine))  # fmt: skip
+                             took, json.dumps(metrics)))  # fmt: skip
     except AdvisorError as error:
         cause = error.cause.value if isinstance(error, EngineFailed) else "setup"
         done = {row[0] for row in rows}
-        rows += [(_name(t), t.model_dump_json(), text, cause, 0.0, 0.0, "{}", 0.0)
+        rows += [(_name(t), t.model_dump_json(), text, cause, 0.0, 0.0, "{}")
                  for t in tasks if _name(t) not in done]  # fmt: skip
     return rows
 
@@ -89,8 +86,9 @@ def save(path: Path, rows: Sequence[Row]) -> None:
     with duckdb.connect() as db:
         db.execute(f"CREATE TABLE grid ({_COLUMNS})")
         if path.exists():
-            db.execute("INSERT INTO grid SELECT * FROM read_parquet(?)", [str(path)])
-        db.executemany("INSERT INTO grid VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [list(r) for r in rows])
+            known = db.from_parquet(str(path)).project(_NAMES)
+            known.insert_into("grid")
+        db.executemany("INSERT INTO grid VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in rows])
         db.execute(f"COPY grid TO '{str(part).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
     part.replace(path)
 
@@ -108,27 +106,22 @@ def recorded(path: Path) -> dict[str, int]:
 
 
 def spread(path: Path, tasks: Sequence[Task]) -> list[str]:
-    """How far repeated measurements of the default lie apart, as they are and steadied."""
+    """How far repeated measurements of the default lie apart."""
     lines = []
     default = json.dumps(tasks[0].flags, sort_keys=True)
     for task in tasks:
         with duckdb.connect() as db:
             rows = db.execute(
-                "SELECT metrics, machine FROM read_parquet(?) WHERE grid = ? AND settings = ?"
+                "SELECT metrics FROM read_parquet(?) WHERE grid = ? AND settings = ?"
                 " AND cause IS NULL", [str(path), _name(task), default],
             ).fetchall()  # fmt: skip
-        if len(rows) < 2:
-            continue
-        metric = Metric.OUTPUT_TOKENS_PER_S
-        usual = statistics.median(machine for _, machine in rows)
-        raw = [json.loads(text)[metric.value][0] for text, _ in rows]
-        mended = [
-            steadied(metric, value, machine, usual)
-            for value, (_, machine) in zip(raw, rows, strict=True)
-        ]
-        shown = [f"{statistics.stdev(one) / statistics.fmean(one):.1%}" for one in (raw, mended)]
-        lines.append(f"{task.workload.name}: {len(rows)} times the default, spread (CV) of "
-                     f"{metric.value} {shown[0]}, steadied {shown[1]}")  # fmt: skip
+        metric = task.objective.metric.value
+        seen = [json.loads(text)[metric][0] for (text,) in rows]
+        if len(seen) > 1:
+            cv = statistics.stdev(seen) / statistics.fmean(seen)
+            lines.append(
+                f"{task.workload.name}: the default {len(seen)} times, CV of {metric} {cv:.1%}"
+            )
     return lines
 
 

@@ -2,12 +2,8 @@
 
 Columns: grid (any name), task (the Task as JSON), settings (flags by name, variables as $NAME, the
 artifact's recipe under "artifact"; JSON), cause (null, or why it failed: out-of-memory, crash, …),
-ready_s, load_s, metrics (JSON: metric -> [value, low, high]) and, if it is there, machine: the
-speed of the machine itself at that moment (`tools/canary.py`). `python -m bench.record_grid` writes
-them. Every grid of a file is replayed on its own.
-
-On a CPU that is shared with neighbours a figure is what it would have been at the grid's usual
-speed: a policy should find a better configuration, not a better moment.
+ready_s, load_s, and metrics (JSON: metric -> [value, low, high]). `python -m bench.record_grid`
+writes them. Every grid of a file is replayed on its own.
 """
 
 import json
@@ -34,39 +30,20 @@ def load_grids(folder: Path = FOLDER) -> list[Surface]:
 def read(path: Path) -> list[Surface]:
     """The grids of one file. A configuration that was recorded twice counts with its median."""
     with duckdb.connect() as db:
-        table = db.from_parquet(str(path))
-        machine = "machine" if "machine" in table.columns else "0.0"
-        columns = f"grid, task, settings, cause, ready_s, load_s, metrics, {machine}"
-        rows = table.project(columns).fetchall()
+        rows = db.execute(
+            "SELECT grid, task, settings, cause, ready_s, load_s, metrics FROM read_parquet(?)",
+            [str(path)],
+        ).fetchall()
     names = list(dict.fromkeys(row[0] for row in rows))
     return [_surface(name, [row[1:] for row in rows if row[0] == name]) for name in names]
 
 
-def steadied(metric: Metric, value: float, machine: float, usual: float) -> float:
-    """What the figure would be at the usual speed of the machine; as it is where none is known."""
-    if machine <= 0 or usual <= 0:
-        return value
-    if metric.value.endswith("_per_s"):
-        return value * usual / machine
-    return value * machine / usual if metric.value.endswith("_ms") else value
-
-
-_Row = tuple[str, str, str | None, float, float, str, float]
-
-
-def _surface(name: str, rows: list[_Row]) -> Surface:
+def _surface(name: str, rows: list[tuple[str, str, str | None, float, float, str]]) -> Surface:
     task = Task.model_validate_json(rows[0][0])
-    speeds = [row[-1] for row in rows if row[-1] > 0]
-    shared = task.hardware.device.kind == "cpu" and bool(speeds)
-    usual = float(np.median(speeds)) if shared else 0.0
     seen: dict[str, list[tuple[str | None, float, float, dict[str, list[float]]]]] = {}
-    for _, settings, cause, ready_s, load_s, text, machine in rows:
+    for _, settings, cause, ready_s, load_s, metrics in rows:
         key = json.dumps(json.loads(settings), sort_keys=True)
-        metrics = {
-            metric: [steadied(Metric(metric), value, machine, usual) for value in values]
-            for metric, values in json.loads(text or "{}").items()
-        }
-        seen.setdefault(key, []).append((cause, ready_s, load_s, metrics))
+        seen.setdefault(key, []).append((cause, ready_s, load_s, json.loads(metrics or "{}")))
     listed: list[dict[str, FlagValue]] = [json.loads(key) for key in seen]
     order = {candidate_of(task.engine, one): at for at, one in enumerate(listed)}
     failed = np.array([all(cause for cause, *_ in found) for found in seen.values()])

@@ -3,16 +3,14 @@
 import json
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from advisor.policy import load
 from bench._grid_plans import PLANS, Plan
-from bench.record_grid import recorded, save
+from bench.record_grid import _name, recorded, save, spread
 from bench.search.grids import read
 from bench.search.handin import surface_of
 from bench.search.replay import replay
-from knowledge.types import Metric
 
 METRIC = "output_tokens_per_s"
 
@@ -23,9 +21,9 @@ def test_from_recorder_to_replay(tmp_path: Path):
     for value, rate in rates.items():
         chosen = json.dumps({"max-num-seqs": value} if value else {})
         metrics = json.dumps({METRIC: [rate, rate, rate]})
-        save(path, [("g", task.model_dump_json(), chosen, None, 30.0, 20.0, metrics, 0.0)])
+        save(path, [("g", task.model_dump_json(), chosen, None, 30.0, 20.0, metrics)])
     dead = json.dumps({"max-num-seqs": 64})
-    save(path, [("g", task.model_dump_json(), dead, "out-of-memory", 0.0, 0.0, "{}", 0.0)])
+    save(path, [("g", task.model_dump_json(), dead, "out-of-memory", 0.0, 0.0, "{}")])
     assert list(recorded(path).values()) == [1] * 4
 
     (surface,) = read(path)
@@ -37,29 +35,15 @@ def test_from_recorder_to_replay(tmp_path: Path):
     assert run.best[-1] == surface.best
 
 
-def test_a_figure_of_a_slow_moment_counts_as_at_the_usual_speed(tmp_path: Path):
+def test_how_far_the_machine_is_from_standing_still_is_told(tmp_path: Path):
     path, task = tmp_path / "grid.parquet", surface_of(0).task.replace(engine="vllm")
-    for chosen, rate, machine in (({}, 100.0, 10.0), ({"a": 1}, 60.0, 5.0), ({"b": 1}, 90.0, 10.0)):
-        metrics = json.dumps(
-            {METRIC: [rate] * 3, "ttft_p50_ms": [rate] * 3, "error_rate": [0.5] * 3}
-        )
-        line = ("g", task.model_dump_json(), json.dumps(chosen), None, 30.0, 20.0, metrics, machine)
-        save(path, [line])
-    (surface,) = read(path)
-    assert [round(float(one)) for one in surface.metrics[Metric(METRIC)]] == [100, 120, 90]
-    assert [round(float(one)) for one in surface.metrics[Metric.TTFT_P50_MS]] == [100, 30, 90]
-    assert set(surface.metrics[Metric.ERROR_RATE]) == {0.5}
-
-
-def test_a_file_of_others_has_no_speed_of_the_machine(tmp_path: Path):
-    path, task = tmp_path / "grid.parquet", surface_of(0).task.replace(engine="vllm")
-    metrics = json.dumps({METRIC: [7.0, 7.0, 7.0]})
-    save(path, [("g", task.model_dump_json(), "{}", None, 30.0, 20.0, metrics, 3.0)])
-    with duckdb.connect() as db:
-        known = db.from_parquet(str(path)).project("* EXCLUDE machine")
-        known.write_parquet(str(tmp_path / "o.parquet"))
-    (surface,) = read(tmp_path / "o.parquet")
-    assert list(surface.metrics[Metric(METRIC)]) == [7.0]
+    name = _name(task)
+    for rate in (90.0, 100.0, 110.0):
+        metrics = json.dumps({METRIC: [rate] * 3})
+        save(path, [(name, task.model_dump_json(), "{}", None, 30.0, 20.0, metrics)])
+    assert recorded(path) == {"{}": 3}
+    assert [line.rpartition(" ")[2] for line in spread(path, [task])] == ["10.0%"]
+    assert spread(path, [task.replace(flags={"a": 1})]) == []
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
