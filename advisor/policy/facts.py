@@ -3,6 +3,7 @@
 from advisor.profiling import concurrency_of
 from knowledge.objectives import bounded
 from knowledge.types import Candidate, Profile, Task
+from tools import engines
 from tools.engines.base import FlagCatalog
 
 
@@ -15,6 +16,7 @@ def facts_of(
     flags |= {name.replace("-", "_"): value for name, value in base.config.flags.items()}
     return {
         "engine": base.config.engine,
+        "engine_title": engines.load(base.config.engine).title,
         "engines": frozenset(task.engines),
         "engine_flags": frozenset(catalog.flags),
         "engine_env": frozenset(catalog.env),
