@@ -90,7 +90,11 @@ class Transformers:
     ) -> int:
         """One sequence of full length at most; a narrower dtype is converted while loading."""
         kv = kv_bytes_per_sequence(model.facts, "float32", model.facts.max_position)
-        return 2 * model.weights_bytes + kv + _OVERHEAD_BYTES
+        weights = 2 * model.weights_bytes
+        place = "device" if hardware.device.kind == "cuda" else "host"
+        if (limit := config.flags.get(f"{place}-memory-gib")) is not None:
+            weights = min(weights, int(float(limit) * 2**30))
+        return weights + kv + _OVERHEAD_BYTES
 
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return process.diagnose(returncode, log_tail)

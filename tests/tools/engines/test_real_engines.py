@@ -17,6 +17,7 @@ pytestmark = pytest.mark.engine
 SENTENCE = "The capital of France is Paris, and the capital of Italy is Rome."
 ENGINES: list[tuple[str, dict[str, FlagValue], dict[str, str]]] = [
     ("transformers", {"dtype": "float32", "threads": 2}, {}),
+    ("transformers", {"dtype": "float32", "threads": 2, "host-memory-gib": 0.25}, {}),
     (
         "vllm",
         {"enforce-eager": True, "max-num-seqs": 4, "enable-prefix-caching": False},
@@ -34,7 +35,9 @@ async def logprobs(server: Server, **fields: Any) -> dict[str, Any]:
     return choice
 
 
-@pytest.mark.parametrize(("name", "flags", "variables"), ENGINES, ids=[row[0] for row in ENGINES])
+@pytest.mark.parametrize(
+    ("name", "flags", "variables"), ENGINES, ids=["transformers", "offload", "vllm"]
+)
 async def test_serves_scores_and_says_its_settings(
     name: str,
     flags: dict[str, FlagValue],
@@ -56,6 +59,8 @@ async def test_serves_scores_and_says_its_settings(
         in_force = engine.in_force(log.read_text())
         expected = {n: json.dumps(v).strip('"') for n, v in flags.items()}
         assert expected.items() <= in_force.items()
+        if "host-memory-gib" in flags:
+            assert json.loads(in_force["offload"])["disk"] > 0
         counters = await engine.scrape(server.url)
         assert not counters or counters["generation_tokens"] >= 12
     assert server.process.returncode is not None

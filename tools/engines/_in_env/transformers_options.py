@@ -20,4 +20,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--load-format", choices=["auto", "dummy"], default="auto")
     parser.add_argument("--attn-implementation", choices=["sdpa", "eager"], default="sdpa")
+    parser.add_argument(
+        "--device-memory-gib",
+        type=float,
+        help="GiB of weights on the GPU; Accelerate brings the rest from host memory by layer",
+    )
+    parser.add_argument(
+        "--host-memory-gib",
+        type=float,
+        help="GiB of weights in host memory; Accelerate reads the rest from disk by layer",
+    )
     return parser

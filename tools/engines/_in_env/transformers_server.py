@@ -2,7 +2,11 @@
 
 import argparse
 import asyncio
+import collections
 import json
+import os
+import signal
+import tempfile
 import threading
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -14,6 +18,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Stoppi
 from transformers.generation.streamers import BaseStreamer
 from transformers_options import build_parser
 
+_UNLIMITED = 2**50
+"""Bytes: Accelerate takes what it is told for what there is."""
 _MOST_LIKELY = 5
 """Tokens returned at every place of a scored prompt at most."""
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
@@ -78,6 +84,7 @@ class Reference:
         )
         self._network = _network(options, device)
         self._network.eval()
+        self._device = device
         self._eos = self._network.generation_config.eos_token_id
         self._turn = asyncio.Lock()
         self.model = options.served_model_name
@@ -87,6 +94,7 @@ class Reference:
             "threads": torch.get_num_threads(),
             "device": device,
             "attn-implementation": self._network.config._attn_implementation,
+            **_offloaded(self._network, options),
             "transformers": transformers.__version__,
         }
 
@@ -130,7 +138,7 @@ class Reference:
     def _run(
         self, ask: Ask, ids: list[int], max_tokens: int, tokens: _Tokens, cancelled: _Cancelled
     ) -> None:
-        prompt = torch.tensor([ids], device=self._network.device)
+        prompt = torch.tensor([ids], device=self._device)
         sampling: dict[str, Any] = {"do_sample": False}
         if ask.temperature:
             sampling = {"do_sample": True, "temperature": ask.temperature}
@@ -154,7 +162,7 @@ class Reference:
             return await asyncio.to_thread(self._score, ids)
 
     def _score(self, ids: list[int]) -> list[TokenScore]:
-        tokens = torch.tensor([ids], device=self._network.device)
+        tokens = torch.tensor([ids], device=self._device)
         with torch.inference_mode():
             logits = self._network(tokens).logits[0, :-1].float()
         scores = torch.log_softmax(logits, dim=-1)
@@ -183,6 +191,18 @@ def _network(options: argparse.Namespace, device: str) -> Any:
     """The checkpoint's weights; random ones where only its shape is there."""
     dtype = options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
     chosen = {"attn_implementation": options.attn_implementation, "trust_remote_code": False}
+    if most := _most_memory(options, device):
+        if options.load_format == "dummy":
+            raise SystemExit("--load-format dummy has no weights that could be offloaded")
+        return AutoModelForCausalLM.from_pretrained(
+            options.model,
+            dtype=dtype,
+            local_files_only=True,
+            device_map="auto",
+            max_memory=most,
+            offload_folder=_folder_for_a_while(),
+            **chosen,
+        )
     if options.load_format == "auto":
         return AutoModelForCausalLM.from_pretrained(
             options.model, dtype=dtype, local_files_only=True, **chosen
@@ -195,6 +215,49 @@ def _network(options: argparse.Namespace, device: str) -> Any:
         return AutoModelForCausalLM.from_config(
             config, dtype=config.dtype if dtype == "auto" else dtype, **chosen
         )
+
+
+def _folder_for_a_while() -> str:
+    """Weights that change their dtype are written there. It goes when this process is ended."""
+    folder = tempfile.TemporaryDirectory(prefix="offload-")
+
+    def leave(*_: object) -> None:
+        folder.cleanup()
+        os._exit(0)  # a thread of generate() would keep the interpreter
+
+    signal.signal(signal.SIGTERM, leave)
+    return folder.name
+
+
+def _most_memory(options: argparse.Namespace, device: str) -> dict[int | str, int]:
+    """Bytes of weights by place, as Accelerate wants them; empty where nothing is limited."""
+    limits: dict[int | str, int] = {}
+    if options.device_memory_gib is not None:
+        if device != "cuda":
+            raise SystemExit(
+                "--device-memory-gib: there is no GPU; --host-memory-gib limits the host"
+            )
+        limits[0] = int(options.device_memory_gib * 2**30)
+    if options.host_memory_gib is not None:
+        limits["cpu"] = int(options.host_memory_gib * 2**30)
+        if device == "cuda" and options.device_memory_gib is None:
+            limits[0] = torch.cuda.mem_get_info()[0]
+    elif limits:
+        limits["cpu"] = _UNLIMITED
+    return limits
+
+
+def _offloaded(network: Any, options: argparse.Namespace) -> dict[str, object]:
+    """How many modules lie where, and the limits that were asked for."""
+    asked = {
+        "device-memory-gib": options.device_memory_gib,
+        "host-memory-gib": options.host_memory_gib,
+    }
+    limits = {name: value for name, value in asked.items() if value is not None}
+    if not limits:
+        return {}
+    counted = collections.Counter(str(place) for place in network.hf_device_map.values())
+    return {"offload": dict(counted), **limits}
 
 
 def main() -> None:
