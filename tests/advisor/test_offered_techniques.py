@@ -6,7 +6,7 @@ from advisor.calibration import calibrate
 from advisor.policy.base import View
 from advisor.policy.facts import facts_of
 from advisor.policy.knowledge import POLICY
-from knowledge.cards import load_cards
+from knowledge.cards import expand, load_cards
 from knowledge.devices import require_gpu
 from knowledge.known_models import require_architecture
 from knowledge.types import (
@@ -23,6 +23,7 @@ from knowledge.types import (
 )
 from tests.advisor.simulated import HARDWARE
 from tools.engines.base import Flag, FlagCatalog
+from tools.quantizers import gguf
 
 FLAGS = (
     "async-scheduling",
@@ -145,3 +146,19 @@ def test_on_an_h100_fp8_is_the_first_hypothesis():
 def test_what_is_only_remembered_is_marked_in_the_evidence():
     evidence = _offered("h100")["w4a16-gptq"].evidence
     assert any("по памяти" in source for source in evidence)
+
+
+def test_llamacpp_is_offered_files_that_can_be_made_and_are_not_served_yet():
+    card = next(card for card in load_cards() if card.name == "gguf")
+
+    def labels(served: str | None, architecture: str, **facts) -> list[str]:
+        model = {"quantization": None, "dummy_weights": False, "architecture": architecture}
+        known = {"engine": "llamacpp", "artifact": served, "model": model | facts}
+        return [change.artifact.scheme for _, change in expand(card, known)]
+
+    for architecture in gguf.ARCHITECTURES:
+        assert labels(None, architecture) == ["q8_0", "q6_k", "q4_k_m"]
+    assert labels("q8_0", "LlamaForCausalLM") == ["q6_k", "q4_k_m"]
+    assert labels(None, "GemmaForCausalLM") == []
+    assert labels(None, "LlamaForCausalLM", dummy_weights=True) == []
+    assert labels(None, "LlamaForCausalLM", quantization="awq") == []

@@ -13,7 +13,7 @@ from tools.home import Home
 from tools.quantizers.base import ArtifactReport, Progress, Quantizer, ServedBy
 
 _SCRIPT = Path(__file__).parent / "_in_env" / "gguf_job.py"
-_ARCHITECTURES = (
+ARCHITECTURES = (
     *("LlamaForCausalLM", "MistralForCausalLM"),
     *("Qwen2ForCausalLM", "Qwen3ForCausalLM"),
 )
@@ -36,10 +36,10 @@ class Gguf:
 
     def validate(self, artifact: Artifact, model: ModelSpec) -> None:
         _recipe.check(artifact, model, self.name, self.schemes, self.options)
-        if model.facts.architecture not in _ARCHITECTURES:
+        if model.facts.architecture not in ARCHITECTURES:
             raise BadInput(
                 f"перевод {model.facts.architecture} в GGUF не сделан",
-                f"Умеем: {', '.join(_ARCHITECTURES)}; или дайте готовый .gguf",
+                f"Умеем: {', '.join(ARCHITECTURES)}; или дайте готовый .gguf",
             )
         texts = [name for name in CALIBRATION if name in artifact.options]
         if texts and not self.calibrated(artifact):
