@@ -64,14 +64,20 @@ async def measure(
                 seen = figures(await server.round(task.workload, round_s), round_s)
                 metrics = {m.value: [e.value, e.low, e.high] for m, e in seen.items()}
                 took = time.monotonic() - begun
-                rows.append((_name(task), task.model_dump_json(), text, None, server.ready_s,
+                rows.append((_name(task), _portable(task), text, None, server.ready_s,
                              took, json.dumps(metrics)))  # fmt: skip
     except AdvisorError as error:
         cause = error.cause.value if isinstance(error, EngineFailed) else "setup"
         done = {row[0] for row in rows}
-        rows += [(_name(t), t.model_dump_json(), text, cause, 0.0, 0.0, "{}")
+        rows += [(_name(t), _portable(t), text, cause, 0.0, 0.0, "{}")
                  for t in tasks if _name(t) not in done]  # fmt: skip
     return rows
+
+
+def _portable(task: Task) -> str:
+    """Without the places of this machine."""
+    model = task.model.replace(path=task.model.name, gguf=None)
+    return task.replace(model=model).model_dump_json()
 
 
 def _name(task: Task) -> str:
