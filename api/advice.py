@@ -11,6 +11,8 @@ def adviser_of(settings: Settings) -> Adviser | None:
         return None
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
     return Adviser(
-        LlmEndpoint(settings.llm_url, settings.llm_model, key),
+        LlmEndpoint(
+            settings.llm_url, settings.llm_model, key, timeout_s=settings.llm_session_timeout_s
+        ),
         LlmBudget(settings.llm_session_tokens, settings.llm_input_usd, settings.llm_output_usd),
     )

@@ -156,7 +156,7 @@ async def _ask(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,
         timeout=endpoint.timeout_s,
-        max_retries=1,
+        max_retries=0,  # a question that timed out would take as long again
     ) as client:
         answer = await client.chat.completions.create(
             model=endpoint.model,
