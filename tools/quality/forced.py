@@ -5,15 +5,16 @@ step gives the log-probability that the model, before any sampler, had for the t
 forced. It costs a step per token instead of one prefill. The answer is checked to be the text.
 
 A token that speculation drafted and the server accepted comes with probability one: that is no
-score. n-gram drafts come from what the server has read, so a text is scored once per server.
+score. n-gram drafts come from what the server has read, so held-out text is scored once per server.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from tools.quality.text import Piece
 
-_MOST_CERTAIN = 0.2
-"""Share of tokens with probability one, in real text, that is not believed."""
+_MOST_CERTAIN = 0.05
+"""Share of tokens with probability one, to the last bit, that real text is believed to have."""
 
 
 def fields(piece: Piece) -> dict[str, object]:
@@ -38,7 +39,9 @@ def read(answer: dict[str, Any], piece: Piece) -> list[Any]:
     steps = answer["choices"][0]["logprobs"]["content"]
     if [step["id"] for step in steps] != list(piece[1:]):
         raise ValueError("other tokens than those that were forced")
-    values = [step["logprob"] for step in steps]
-    if sum(value == 0 for value in values) > _MOST_CERTAIN * len(values):
-        raise ValueError("probabilities of drafted tokens are not told")
-    return [None, *values]
+    return [None, *(step["logprob"] for step in steps)]
+
+
+def drafted(logprobs: Sequence[float]) -> bool:
+    """Whether more of them are certain than a model alone would be."""
+    return sum(value == 0 for value in logprobs) > _MOST_CERTAIN * len(logprobs)

@@ -23,6 +23,7 @@ _DRAWN_CHARACTERS = 12
 _TOKENIZED_CHARACTERS = 500
 _SAMPLING = {"temperature": 1.5}
 _BRIEF = 3
+_GLANCE = 16
 _CAP_NATS = 5.0
 """A token outside the returned list counts as this far from the likeliest."""
 
@@ -73,8 +74,9 @@ async def _regret(
         # The last token may be a part of a longer one once more text follows.
         if whole[: len(before)] == before and len(whole) > len(before) + 1:
             pieces.append((tuple(whole[:-1]), len(before) - 1))
-    reader = await Reader.find(target, 2, pieces[0][0]) if pieces else None
-    if reader is None or not reader.dialect.top:
+    # A beginning is enough to see whether the server names the likeliest tokens at all.
+    reader = await Reader.find(target, 2, pieces[0][0][:_GLANCE]) if pieces else None
+    if reader is None or not reader.first.top:
         return None
     scored = await reader.read([piece for piece, _ in pieces])
     gaps = [

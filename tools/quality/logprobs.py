@@ -28,7 +28,8 @@ _LOWEST = -700.0
 """Below this exp() underflows: servers write it (vLLM -9999) where they had minus infinity."""
 _ROUNDING = 1e-3
 _PROBE = 16
-"""Tokens: fewer than llama.cpp's n-gram speculation looks up by (24)."""
+"""Tokens, or characters of a text: fewer than llama.cpp's n-gram speculation looks up by (24)."""
+_GRAMMAR = "grammar+logprobs"
 _HINT = "Скорость измерена, но качество этой конфигурации не подтверждено"
 
 
@@ -65,6 +66,8 @@ async def score(
         late = plan.grow_to is not None and seconds >= plan.grow_s and len(done) >= plan.least
         if not (late or len(done) in (look, len(pieces))):
             continue
+        for one in done:
+            reader.refuse_drafts(one.logprobs)
         result = _result(pieces[: len(done)], done, seconds)
         if late or len(done) == len(pieces) or (enough and enough(result)):
             return result
@@ -93,6 +96,11 @@ class Reader:
             except _NotSupportedError as error:
                 raise _unusable(str(error)) from error
         return cls(target, dialect, first)
+
+    def refuse_drafts(self, logprobs: Sequence[float]) -> None:
+        """Raises QualityUnavailable where speculation wrote the text instead of the model."""
+        if self.dialect.name == _GRAMMAR and forced.drafted(logprobs):
+            raise _unusable("вероятностей токенов, которые угадала спекуляция, сервер не сообщает")
 
     async def read(self, pieces: Sequence[Piece]) -> list["Scored"]:
         """In order, IN_FLIGHT at a time; the first failure cancels the others and is raised."""
@@ -220,7 +228,7 @@ _DIALECTS = (
         _echoed_top,
     ),
     # Its likeliest tokens go by text, those of the others by id: only the loss is compared.
-    Dialect("grammar+logprobs", lambda _, piece: forced.fields(piece), forced.read, _no_top),
+    Dialect(_GRAMMAR, lambda _, piece: forced.fields(piece), forced.read, _no_top),
 )
 
 

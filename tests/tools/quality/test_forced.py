@@ -77,5 +77,27 @@ async def test_a_text_is_scored_before_the_server_can_draft_it(tokenizer: Tokeni
     async with ScoringServer(drafting()) as server:
         result = await score(Target(server.url, "m"), PLAN, tokenizer)
         assert all(value < 0 for chunk in result.chunk_logprobs for value in chunk)
-        with pytest.raises(QualityUnavailable, match="нет значений"):
+        with pytest.raises(QualityUnavailable, match="спекуляция"):
             await score(Target(server.url, "m"), PLAN, tokenizer)
+
+
+@pytest.mark.parametrize(("certain", "believed"), [(1, True), (2, False)])
+async def test_a_few_certain_tokens_are_believed(
+    certain: int, believed: bool, tokenizer: Tokenizer
+) -> None:
+    """Of 19 scored ones in a piece: a model may be sure of a word, and not of many."""
+
+    def sure(body: dict[str, Any]) -> Answer:
+        status, raw = llamacpp_style(body)
+        told = json.loads(raw)
+        for step in told["choices"][0]["logprobs"]["content"][:certain]:
+            step["logprob"] = 0.0
+        return status, json.dumps(told).encode()
+
+    async with ScoringServer(sure) as server:
+        asked = score(Target(server.url, "m"), PLAN.replace(chunk_tokens=21), tokenizer)
+        if believed:
+            assert (await asked).tokens == 4 * 20
+        else:
+            with pytest.raises(QualityUnavailable, match="спекуляция"):
+                await asked

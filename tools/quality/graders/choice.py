@@ -26,7 +26,10 @@ class Choice:
         pieces = [(*before, *tokenizer.encode(_spaced(choice))) for choice in question.choices]
         reader = await Reader.find(asked.target, 0, pieces[0])
         scored = [reader.first, *await reader.read(pieces[1:])]
-        means = [fmean(one.logprobs[len(before) - 1 :]) for one in scored]
+        told = [one.logprobs[len(before) - 1 :] for one in scored]
+        for logprobs in told:
+            reader.refuse_drafts(logprobs)
+        means = [fmean(logprobs) for logprobs in told]
         chosen = max(range(len(means)), key=means.__getitem__)
         return Grade(chosen == _right(question), f"вероятнее всего: {question.choices[chosen]!r}")
 
