@@ -155,7 +155,9 @@ class Settings(BaseSettings):
         " 0 — не спрашивать."
     )  # fmt: skip
     llm_session_timeout_s: float = Field(
-        60.0, gt=0, description="Сколько секунд сессия ждёт одного ответа LLM: это время бюджета."
+        60.0,
+        gt=0,
+        description="Сколько секунд сессия ждёт одного ответа LLM; ожидание тратит её бюджет.",
     )
     llm_input_usd: float = Field(0.0, ge=0, description="Цена 1 млн входных токенов этой LLM, $.")
     llm_output_usd: float = Field(0.0, ge=0, description="Цена 1 млн выходных токенов этой LLM, $.")

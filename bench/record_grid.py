@@ -3,9 +3,9 @@
 Measures configurations of the real vLLM on this machine under three workloads, one start for all
 three, and appends to the file after every configuration, so that a stop loses one at most and the
 next call goes on. A full grid takes hours of a quiet machine; `--part 0/4` takes every fourth, for
-one of four cards. What does not start is recorded with its cause: a grid without its failures
-would flatter every policy. The default is measured again and again; how far its figures lie apart
-is printed at the end.
+one of four cards, into a file of its own. What does not start is recorded with its cause: a grid
+without its failures would flatter every policy. The default is measured again and again; how far
+its figures lie apart is printed at the end.
 """
 
 import argparse
@@ -99,16 +99,16 @@ def save(path: Path, rows: Sequence[Row]) -> None:
     part.replace(path)
 
 
-def recorded(path: Path) -> dict[str, int]:
-    """Settings that the file has already, and how often."""
+def recorded(path: Path, tasks: Sequence[Task]) -> dict[str, int]:
+    """Settings that the file has already of these very tasks, and how often."""
     if not path.exists():
         return {}
     with duckdb.connect() as db:
         found = db.execute(
-            "SELECT settings, count(*) / count(DISTINCT grid) FROM read_parquet(?) GROUP BY 1",
-            [str(path)],
+            "SELECT settings, count(*) FROM read_parquet(?) WHERE grid = ? GROUP BY 1",
+            [str(path), _name(tasks[0])],
         ).fetchall()
-    return {text: round(times) for text, times in found}
+    return dict(found)
 
 
 def spread(path: Path, tasks: Sequence[Task]) -> list[str]:
@@ -122,7 +122,8 @@ def spread(path: Path, tasks: Sequence[Task]) -> list[str]:
                 " AND cause IS NULL", [str(path), _name(task), default],
             ).fetchall()  # fmt: skip
         metric = task.objective.metric.value
-        seen = [json.loads(text)[metric][0] for (text,) in rows]
+        told = [json.loads(text).get(metric) for (text,) in rows]
+        seen = [one[0] for one in told if one]
         if len(seen) > 1:
             cv = statistics.stdev(seen) / statistics.fmean(seen)
             lines.append(
@@ -131,14 +132,29 @@ def spread(path: Path, tasks: Sequence[Task]) -> list[str]:
     return lines
 
 
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not 0 <= int(part) < int(parts):
+        raise ValueError(text)
+    return int(part), int(parts)
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="demo")
     parser.add_argument("--dummy-weights", action="store_true")
-    parser.add_argument("--limit", type=int, help="So many configurations, the default first")
+    parser.add_argument("--limit", type=_count, help="So many configurations, the default first")
     parser.add_argument("--minutes", type=float, default=24 * 60.0)
-    parser.add_argument("--part", default="0/1", help="I/N: every N-th, from the I-th on")
+    parser.add_argument(
+        "--part", default="0/1", type=_part, help="I/N: every N-th, from the I-th on"
+    )
     parser.add_argument("--round-s", type=float, default=16.0)
     options = parser.parse_args()
     ends = time.monotonic() + 60 * options.minutes
@@ -146,8 +162,8 @@ async def main() -> None:
     hardware = inspect(home)
     model = await resolve(options.model, home, print, dummy_weights=options.dummy_weights)
     tasks = tasks_of(model, hardware)
-    part, parts = map(int, options.part.split("/"))
-    known = recorded(options.out)
+    part, parts = options.part
+    known = recorded(options.out, tasks)
     with tempfile.TemporaryDirectory() as logs:
         order = PLANS[hardware.device.kind].order(options.limit, part, parts)
         for at, chosen in enumerate(order):

@@ -4,12 +4,15 @@ import asyncio
 import hashlib
 import json
 import shutil
+import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
-from knowledge.errors import NoRoom, StoreError
+from knowledge.errors import BadInput, NoRoom, StoreError
 from knowledge.quantities import format_bytes
 from knowledge.types import Artifact, FlagValue, Frozen, Hardware, ModelSpec
 from tools import envs
@@ -23,6 +26,8 @@ from tools.quantizers.base import ArtifactReport, Progress
 
 _MANIFEST = "manifest.json"
 _SPARE_BYTES = 512 * 2**20
+_There = Literal["nothing", "damaged", "taken"]
+"""What an object storage held of an artifact."""
 
 
 class Manifest(Frozen):
@@ -84,75 +89,95 @@ async def ensure(
     async with locked(home.artifacts / f"{path.name}.lock", lambda: progress(waiting)):
         if find(artifact, model, home):
             return path
-        check_room(artifact, model, home)
         # The lock is ours, so whatever lies there was left by a process that died.
         work = home.artifacts / ".partial" / path.name
         try:
-            _empty(work)
-            if await _fetched(home.objects, work, path, progress):
+            found = await _fetched(home.objects, work, path, progress)
+            if found == "taken":
                 return path
+            check_room(artifact, model, home)
             env = await envs.ensure(quantizer.env_spec(hardware), home, progress)
-            _empty(work)
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
             report = await quantizer.make(artifact, model, env, work, home, progress)
             _publish(work, path, artifact, model, report, env.versions)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        if home.objects is not None:
-            try:
-                await asyncio.to_thread(_leave, home.objects, path)
-            except StoreError as error:  # it is made: others will make their own
-                progress(f"{path.name}: в общее хранилище не положена. {error}")
+        await _left(home.objects, path, found, progress)
     return path
 
 
-def _empty(work: Path) -> None:
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-
-
-async def _fetched(objects: Objects | None, work: Path, path: Path, progress: Progress) -> bool:
-    """Whether somebody has made it already: then it lies at `path` now."""
+async def _fetched(objects: Objects | None, work: Path, path: Path, progress: Progress) -> _There:
+    """Whether somebody has made it already: what was taken lies at `path` now, whole."""
     if objects is None:
-        return False
+        return "nothing"
+    stop = threading.Event()
+    work.parent.mkdir(parents=True, exist_ok=True)
+    # A thread can't be cancelled: in a folder of its own it is in nobody's way until it stops.
+    folder = Path(tempfile.mkdtemp(prefix=f"{work.name}-", dir=work.parent))
     try:
-        found = await asyncio.to_thread(_fetch, objects, work, path)
-    except StoreError as error:
-        progress(f"{path.name}: {error} Делаем копию сами.")
-        return False
-    if found:
-        progress(f"{path.name}: готовая копия взята из {objects.url}")
+        found = await asyncio.to_thread(_fetch, objects, folder, path.name, stop)
+        if found == "taken":
+            shutil.rmtree(path, ignore_errors=True)
+            folder.rename(path)
+            progress(f"{path.name}: готовая копия взята из {objects.url}")
+    except (StoreError, BadInput) as error:
+        progress(f"{path.name}: {error}. Копия будет сделана здесь")
+        return "nothing"
+    finally:
+        stop.set()
+        shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
-def _fetch(objects: Objects, work: Path, path: Path) -> bool:
-    """The whole artifact or nothing."""
-    if not objects.get(_object(path, _MANIFEST), work / _MANIFEST):
-        return False
+def _fetch(objects: Objects, folder: Path, name: str, stop: threading.Event) -> _There:
+    """Into the folder; what is left there unless it was taken is not asked for."""
     try:
-        manifest = Manifest.model_validate_json((work / _MANIFEST).read_bytes())
+        if not objects.get(_object(name, _MANIFEST), folder / _MANIFEST):
+            return "nothing"
+        manifest = Manifest.model_validate_json((folder / _MANIFEST).read_bytes())
+        inside = folder.resolve()
+        safe = all((inside / file).resolve().is_relative_to(inside) for file in manifest.files)
+        room = free_disk_bytes(folder) >= sum(manifest.files.values()) + _SPARE_BYTES
+        whole = (
+            safe and room and all(_copied(objects, folder, name, f, stop) for f in manifest.files)
+        )
+        return "taken" if whole and _sizes(folder) == manifest.files else "damaged"
     except ValidationError:
-        return False
-    if not all((work / name).resolve().is_relative_to(work.resolve()) for name in manifest.files):
-        return False
-    for name in manifest.files:
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        if not objects.get(_object(path, name), work / name):
-            return False
-    if _sizes(work) != manifest.files:
-        return False
-    shutil.rmtree(path, ignore_errors=True)
-    work.rename(path)
-    return True
+        return "damaged"
+    finally:
+        if stop.is_set():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leave(objects: Objects, path: Path) -> None:
-    """For others: the manifest comes last, and without it nothing is there."""
+def _copied(objects: Objects, folder: Path, name: str, file: str, stop: threading.Event) -> bool:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    return not stop.is_set() and objects.get(_object(name, file), folder / file)
+
+
+async def _left(objects: Objects | None, path: Path, found: _There, progress: Progress) -> None:
+    """For others; without the storage they will make their own."""
+    if objects is None:
+        return
+    try:
+        await asyncio.to_thread(_leave, objects, path, found)
+    except (StoreError, BadInput) as error:
+        progress(f"{path.name}: копию не удалось положить в общее хранилище. {error}")
+
+
+def _leave(objects: Objects, path: Path, found: _There) -> None:
+    """The manifest comes last, and without it nothing is there. What another machine left while
+    this one was making it stays."""
+    if found == "nothing":
+        with tempfile.TemporaryDirectory() as folder:
+            if objects.get(_object(path.name, _MANIFEST), Path(folder) / _MANIFEST):
+                return
     for name in (*_sizes(path), _MANIFEST):
-        objects.put(path / name, _object(path, name))
+        objects.put(path / name, _object(path.name, name))
 
 
-def _object(path: Path, name: str) -> str:
-    return f"artifacts/{path.name}/{name}"
+def _object(name: str, file: str) -> str:
+    return f"artifacts/{name}/{file}"
 
 
 def _publish(

@@ -5,6 +5,7 @@ takes keys and endpoints from its own variables or files, so that none of them p
 An object appears whole or not at all: that is what such storages promise.
 """
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ class Objects:
     url: str
 
     def check(self) -> None:
-        """Raises BadInput for an address that nothing here speaks, StoreError where it is dead."""
-        files, root = self._open()
-        try:
-            files.exists(f"{root}/advisor")
-        except Exception as error:  # every driver has its own
-            raise self._failed(error) from error
+        """Write a few bytes there and read them back. Raises BadInput for an address that nothing
+        here speaks, StoreError where the storage is dead or refuses."""
+        with tempfile.TemporaryDirectory() as folder:
+            written, read = Path(folder) / "written", Path(folder) / "read"
+            written.write_bytes(b"advisor")
+            self.put(written, "check")
+            if not self.get("check", read) or read.read_bytes() != b"advisor":
+                raise self._failed(OSError("записанное не читается"))
 
     def put(self, local: Path, name: str) -> None:
         """Copy a file there, over an older one. Raises StoreError."""
@@ -49,8 +52,8 @@ class Objects:
         return True
 
     def _open(self) -> tuple[Any, str]:
-        protocol, sign, _ = self.url.partition("://")
-        if not sign or protocol in _LOCAL:
+        protocol, sign, bucket = self.url.partition("://")
+        if not sign or not bucket.strip("/") or protocol in _LOCAL:
             raise BadInput(
                 f"ADVISOR_OBJECTS={self.url!r} не адрес объектного хранилища",
                 "Пишите s3://ВЕДРО/ПУТЬ, gs://… или az://…; общая папка задаётся ADVISOR_SHARED",

@@ -24,7 +24,7 @@ def test_from_recorder_to_replay(tmp_path: Path):
         save(path, [("g", task.model_dump_json(), chosen, None, 30.0, 20.0, metrics)])
     dead = json.dumps({"max-num-seqs": 64})
     save(path, [("g", task.model_dump_json(), dead, "out-of-memory", 0.0, 0.0, "{}")])
-    assert list(recorded(path).values()) == [1] * 4
+    assert recorded(path, [task]) == {}
 
     (surface,) = read(path)
     assert len(surface.rows) == 4
@@ -41,7 +41,9 @@ def test_how_far_the_machine_is_from_standing_still_is_told(tmp_path: Path):
     for rate in (90.0, 100.0, 110.0):
         metrics = json.dumps({METRIC: [rate] * 3})
         save(path, [(name, task.model_dump_json(), "{}", None, 30.0, 20.0, metrics)])
-    assert recorded(path) == {"{}": 3}
+    assert recorded(path, [task]) == {"{}": 3}
+    assert recorded(path, [task.replace(workload=task.workload.replace(name="other"))]) == {}
+    save(path, [(name, task.model_dump_json(), "{}", None, 30.0, 20.0, "{}")])
     assert [line.rpartition(" ")[2] for line in spread(path, [task])] == ["10.0%"]
     assert spread(path, [task.replace(flags={"a": 1})]) == []
 

@@ -1,9 +1,12 @@
 """Object storage: artifacts made once for all machines, samples seen by all replicas."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -63,6 +66,7 @@ def test_files_go_there_and_come_back(tmp_path: Path) -> None:
     [
         ("/mnt/volume", "не адрес"),
         ("file:///mnt/volume", "не адрес"),
+        ("s3://", "не адрес"),
         ("s4://bucket", "открыть нечем"),
     ],
 )
@@ -75,7 +79,7 @@ def test_a_dead_storage_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def dead(*_: object, **__: object) -> None:
         raise ConnectionError("no route\nto host")
 
-    for name in ("exists", "put_file", "get_file"):
+    for name in ("put_file", "get_file"):
         monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem." + name, dead)
     for act in (BUCKET.check, lambda: BUCKET.put(tmp_path, "x"), lambda: BUCKET.get("x", tmp_path)):
         with pytest.raises(StoreError, match="no route$|no route[.]") as caught:
@@ -125,8 +129,16 @@ async def test_a_damaged_copy_is_made_anew(
         memory.pipe_file("/bucket/advisor/escaped", b"123")
     second = await artifacts.ensure(RECIPE, model, hardware, machines[1], quiet)
     assert quantizer.made == 2
+    assert [one.name for one in machines[1].artifacts.iterdir() if one.is_dir()] == [
+        ".partial",
+        second.name,
+    ]
+    assert not list((machines[1].artifacts / ".partial").iterdir())
     assert (second / "model.safetensors").stat().st_size == 100
     assert not list(machines[1].cache.rglob("escaped"))
+    third = replace(machines[1], cache=machines[1].cache.with_name("third"))
+    await artifacts.ensure(RECIPE, model, hardware, third, quiet)
+    assert quantizer.made == 2  # what was damaged there has been replaced
 
 
 async def test_without_the_storage_the_artifact_is_made_all_the_same(
@@ -144,8 +156,8 @@ async def test_without_the_storage_the_artifact_is_made_all_the_same(
     said: list[str] = []
     path = await artifacts.ensure(RECIPE, model, hardware, machines[0], said.append)
     assert (path / "model.safetensors").is_file()
-    assert [line for line in said if "no route" in line and "сами" in line]
-    assert [line for line in said if "не положена" in line]
+    assert [line for line in said if "no route" in line and "сделана здесь" in line]
+    assert [line for line in said if "не удалось положить" in line]
 
 
 @pytest.mark.parametrize("kind", ["folder", "objects"])
@@ -164,3 +176,39 @@ def test_replicas_keep_samples_in_the_bucket_where_there_is_one(
     assert files_of(tmp_path, replace(machines[0], objects=None)) == InFolder(tmp_path / "requests")
     with pytest.raises(BadInput, match="не адрес"):
         files_of(tmp_path, replace(machines[0], objects=Objects("bucket")))
+
+
+async def test_a_fetch_that_is_cancelled_leaves_nothing(
+    quantizer: FakeQuantizer,
+    model: ModelSpec,
+    hardware: Hardware,
+    machines: tuple[Home, Home],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await artifacts.ensure(RECIPE, model, hardware, machines[0], quiet)
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    get, fetch = Objects.get, artifacts._fetch
+
+    def slow(self: Objects, name: str, local: Path) -> bool:
+        begun.set()
+        go_on.wait(20)
+        return get(self, name, local)
+
+    def watched(*given: Any) -> bool:
+        try:
+            return fetch(*given)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Objects, "get", slow)
+    monkeypatch.setattr(artifacts, "_fetch", watched)
+    task = asyncio.create_task(artifacts.ensure(RECIPE, model, hardware, machines[1], quiet))
+    await asyncio.to_thread(begun.wait, 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    assert await asyncio.to_thread(ended.wait, 20)
+    assert artifacts.find(RECIPE, model, machines[1]) is None
+    assert not list((machines[1].artifacts / ".partial").iterdir())
+    assert quantizer.made == 1

@@ -53,9 +53,9 @@ def _method(ctx: ReportContext) -> str:
 
 def _table(ctx: ReportContext) -> str:
     rows = []
-    scored = _scored(ctx)
-    reference = scored[0].quality if scored else None
-    for trial in ctx.record.trials:
+    trials = ctx.record.trials
+    reference = next((t.quality for t in trials if t.spec.purpose == "baseline"), None)
+    for trial in trials:
         verdict = ctx.verdict(trial.trial_id)
         judged = verdict.quality if verdict else None
         if trial.quality is None and judged is None and trial.quality_skipped is None:
@@ -76,9 +76,9 @@ def _table(ctx: ReportContext) -> str:
 
 def _perplexity(seen: QualityResult | None, reference: QualityResult | None) -> str:
     """Of what both scored: on other pieces of the text it would be another number by itself."""
-    if seen is None or reference is None:
+    if seen is None:
         return DASH
-    if seen == reference:
+    if reference is None or seen == reference:
         return number(seen.perplexity, 2)
     if not (pairs := paired_tokens(seen, reference)):
         return DASH

@@ -20,6 +20,8 @@ from transformers_options import build_parser
 
 _UNLIMITED = 2**50
 """Bytes: Accelerate takes what it is told for what there is."""
+_WEIGHTS_SHARE = 0.8
+"""Of free GPU memory: KV and activations need some too."""
 _MOST_LIKELY = 5
 """Tokens returned at every place of a scored prompt at most."""
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
@@ -218,12 +220,17 @@ def _network(options: argparse.Namespace, device: str) -> Any:
 
 
 def _folder_for_a_while() -> str:
-    """Weights that change their dtype are written there. It goes when this process is ended."""
-    folder = tempfile.TemporaryDirectory(prefix="offload-")
+    """Weights that can't be read from the checkpoint itself are written there, safetensors can.
+
+    It goes with SIGTERM; what is killed outright leaves it.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="offload-", ignore_cleanup_errors=True)
 
     def leave(*_: object) -> None:
-        folder.cleanup()
-        os._exit(0)  # a thread of generate() would keep the interpreter
+        try:
+            folder.cleanup()
+        finally:
+            os._exit(0)  # a thread of generate() would keep the interpreter
 
     signal.signal(signal.SIGTERM, leave)
     return folder.name
@@ -241,7 +248,7 @@ def _most_memory(options: argparse.Namespace, device: str) -> dict[int | str, in
     if options.host_memory_gib is not None:
         limits["cpu"] = int(options.host_memory_gib * 2**30)
         if device == "cuda" and options.device_memory_gib is None:
-            limits[0] = torch.cuda.mem_get_info()[0]
+            limits[0] = int(_WEIGHTS_SHARE * torch.cuda.mem_get_info()[0])
     elif limits:
         limits["cpu"] = _UNLIMITED
     return limits
