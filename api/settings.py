@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         " испытаний (Parquet)."
     )  # fmt: skip
 
+    objects: str | None = Field(
+        None, description="s3://ВЕДРО/ПУТЬ (gs://, az://): откуда брать готовые сжатые копии и куда"
+        " их класть; реплики держат там и запросы испытаний."
+    )  # fmt: skip
+
     host: str = Field("127.0.0.1", description="Адрес, на котором слушает `advisor serve`.")
     port: int = Field(8700, ge=0, le=65535, description="Порт `advisor serve`.")
     public_url: str | None = Field(
@@ -178,6 +183,7 @@ class Settings(BaseSettings):
 
     def folders(self) -> Home:
         chosen = {"ADVISOR_HOME": str(self.home)} if self.home else {}
+        chosen |= {"ADVISOR_OBJECTS": self.objects} if self.objects else {}
         return Home.default({**os.environ, **chosen})
 
     @property

@@ -75,12 +75,17 @@ def test_an_address_that_nothing_speaks_is_one_line(url: str, said: str) -> None
         Objects(url).check()
 
 
-def test_a_dead_storage_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def dead_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     def dead(*_: object, **__: object) -> None:
         raise ConnectionError("no route\nto host")
 
     for name in ("put_file", "get_file"):
         monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem." + name, dead)
+
+
+@pytest.mark.usefixtures("dead_storage")
+def test_a_dead_storage_is_one_line(tmp_path: Path) -> None:
     for act in (BUCKET.check, lambda: BUCKET.put(tmp_path, "x"), lambda: BUCKET.get("x", tmp_path)):
         with pytest.raises(StoreError, match="no route$|no route[.]") as caught:
             act()
@@ -141,18 +146,10 @@ async def test_a_damaged_copy_is_made_anew(
     assert quantizer.made == 2  # what was damaged there has been replaced
 
 
+@pytest.mark.usefixtures("dead_storage")
 async def test_without_the_storage_the_artifact_is_made_all_the_same(
-    quantizer: FakeQuantizer,
-    model: ModelSpec,
-    hardware: Hardware,
-    machines: tuple[Home, Home],
-    monkeypatch: pytest.MonkeyPatch,
+    quantizer: FakeQuantizer, model: ModelSpec, hardware: Hardware, machines: tuple[Home, Home]
 ) -> None:
-    def dead(*_: object, **__: object) -> None:
-        raise ConnectionError("no route")
-
-    for name in ("put_file", "get_file"):
-        monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem." + name, dead)
     said: list[str] = []
     path = await artifacts.ensure(RECIPE, model, hardware, machines[0], said.append)
     assert (path / "model.safetensors").is_file()

@@ -14,7 +14,7 @@ from knowledge.types import Answers, Choices, GreedyAnswer
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
 from tools.quality.ask import Prompted, ask, in_turn
-from tools.quality.logprobs import Reader, server_token_ids
+from tools.quality.logprobs import PROBE, Reader, server_token_ids
 from tools.quality.probes import probes
 from tools.quality.text import held_out
 
@@ -23,7 +23,6 @@ _DRAWN_CHARACTERS = 12
 _TOKENIZED_CHARACTERS = 500
 _SAMPLING = {"temperature": 1.5}
 _BRIEF = 3
-_GLANCE = 16
 _CAP_NATS = 5.0
 """A token outside the returned list counts as this far from the likeliest."""
 
@@ -75,7 +74,7 @@ async def _regret(
         if whole[: len(before)] == before and len(whole) > len(before) + 1:
             pieces.append((tuple(whole[:-1]), len(before) - 1))
     # A beginning is enough to see whether the server names the likeliest tokens at all.
-    reader = await Reader.find(target, 2, pieces[0][0][:_GLANCE]) if pieces else None
+    reader = await Reader.find(target, 2, pieces[0][0][:PROBE]) if pieces else None
     if reader is None or not reader.first.top:
         return None
     scored = await reader.read([piece for piece, _ in pieces])

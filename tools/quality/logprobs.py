@@ -27,7 +27,7 @@ REQUEST_TIMEOUT_S = 300.0
 _LOWEST = -700.0
 """Below this exp() underflows: servers write it (vLLM -9999) where they had minus infinity."""
 _ROUNDING = 1e-3
-_PROBE = 16
+PROBE = 16
 """Tokens, or characters of a text: fewer than llama.cpp's n-gram speculation looks up by (24)."""
 _GRAMMAR = "grammar+logprobs"
 _HINT = "Скорость измерена, но качество этой конфигурации не подтверждено"
@@ -89,8 +89,8 @@ class Reader:
         It is found out with the beginning of the piece: what a server has read whole, its
         speculation may draft, and llama.cpp gives no probability of a draft that is accepted.
         """
-        dialect, first = await _find_dialect(target, top, piece[:_PROBE])
-        if len(piece) > _PROBE:
+        dialect, first = await _find_dialect(target, top, piece[:PROBE])
+        if len(piece) > PROBE:
             try:
                 first = await _ask(target, dialect, piece)
             except _NotSupportedError as error:
