@@ -1,4 +1,4 @@
-"""A Ray on this machine that is told of two cores and four GPUs, for a module's tests."""
+"""A Ray on this machine that is told of two cores and four H100, for a module's tests."""
 
 import os
 import warnings
@@ -22,6 +22,7 @@ def ray() -> Iterator[Any]:
             "local",  # never a cluster that happens to be there
             num_cpus=2,
             num_gpus=4,
+            resources={"accelerator_type:H100": 1},  # as a node tells of its cards
             object_store_memory=200 * 2**20,
             include_dashboard=False,
             log_to_driver=False,

@@ -1,5 +1,6 @@
 """What the optimizers share: trials as points of the knobs, and a point as a hypothesis."""
 
+import random
 from collections.abc import Mapping
 
 from advisor.context import figure
@@ -66,6 +67,23 @@ def candidate_at(view: View, values: Mapping[str, FlagValue | None]) -> Candidat
     """The base with these knobs, and whatever it has besides."""
     settings: dict[str, FlagValue | None] = dict(settings_of(view.base))
     return candidate_of(view.base.config.engine, settings | dict(values) | fixed_settings(view))
+
+
+def nearest(
+    view: View, knobs: list[Knob], values: Mapping[str, FlagValue | None]
+) -> Candidate | None:
+    """Of a space that is a list, the untried one that differs in the fewest knobs: an optimizer
+    that does not know of the list proposes what is not in it. None where nothing is left."""
+    if view.space.members is None:
+        return None
+    rng = random.Random(f"nearest {view.seed} {len(view.trials)}")
+    rest = [(one, settings) for one, settings in view.space.listed if view.is_new(one)]
+    rng.shuffle(rest)
+
+    def apart(listed: tuple[Candidate, Mapping[str, FlagValue | None]]) -> int:
+        return sum(listed[1].get(knob.flag) != values.get(knob.flag) for knob in knobs)
+
+    return min(rest, key=apart)[0] if rest else None
 
 
 def hypothesis_at(view: View, policy: str, title: str, candidate: Candidate) -> Hypothesis:

@@ -1,5 +1,6 @@
 """Optuna's TPE over the engine's knobs, seeded with every trial so far."""
 
+import random
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from advisor.policy.points import (
     candidate_at,
     hypothesis_at,
     knobs_of,
+    nearest,
     pending_at,
     told,
 )
@@ -28,11 +30,14 @@ class SearchPolicy:
         knobs = knobs_of(view)
         if not knobs:
             return []
+        first = None
         for values in _suggest(view, knobs):
+            first = first or values
             candidate = candidate_at(view, values)
             if view.is_new(candidate):
                 return [hypothesis_at(view, self.name, "Поиск TPE", candidate)]
-        return []
+        near = nearest(view, knobs, first) if first else None
+        return [hypothesis_at(view, self.name, "Поиск TPE", near)] if near else []
 
 
 def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | None]]:
@@ -45,7 +50,7 @@ def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sampler = optuna.samplers.TPESampler(
-            seed=view.seed + len(view.trials),
+            seed=random.Random(f"tpe {view.seed} {len(view.trials)}").getrandbits(32),
             constant_liar=bool(view.pending),
             constraints_func=lambda trial: trial.user_attrs.get("violations", [0.0]),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.policy.base import View
-from advisor.policy.points import Told, candidate_at, hypothesis_at, knobs_of, told
+from advisor.policy.points import Told, candidate_at, hypothesis_at, knobs_of, nearest, told
 from advisor.policy.space import Knob
 from knowledge.errors import BadInput
 from knowledge.types import FlagValue, Hypothesis
@@ -36,16 +36,19 @@ class SmacPolicy:
         rows = [row for trial in view.trials if (row := told(view, trial, knobs))]
         with tempfile.TemporaryDirectory() as folder:
             facade = _facade(view, knobs, rows, Path(folder))
+            first = None
             for _ in range(_TRIES):
                 asked = facade.ask()
                 values = {
                     knob.flag: knob.choices[asked.config[f"k{i}"]] for i, knob in enumerate(knobs)
                 }
+                first = first or values
                 candidate = candidate_at(view, values)
                 if view.is_new(candidate):
                     return [hypothesis_at(view, self.name, "Поиск SMAC3", candidate)]
                 facade.tell(asked, _value(_worst(view, rows)), save=False)
-        return []
+        near = nearest(view, knobs, first) if first else None
+        return [hypothesis_at(view, self.name, "Поиск SMAC3", near)] if near else []
 
 
 def _facade(view: View, knobs: list[Knob], rows: Sequence[Told], folder: Path) -> Any:

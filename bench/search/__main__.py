@@ -1,4 +1,5 @@
-"""python -m bench.search [--json FILE] [--grids DIR] [--seeds N] [--trials N] [--policies A,B]
+"""python -m bench.search [--json FILE] [--grids DIR] [--raw] [--seeds N] [--trials N]
+[--policies A,B] [--spaces A,B]
 
 Every policy of the product on recorded grids and simulated spaces, through the product's ask and
 tell, with the same budget of trials and the same noise; then what the hand-in loses. SMAC3 takes
@@ -31,7 +32,7 @@ from bench.search.surface import Surface
 
 POLICIES = ("portfolio", "portfolio-blind", "knowledge", "gp", "search", "random", "smac")
 _SESSIONS, _SESSION_TRIALS = 20, 16
-Job = tuple[str, int, tuple[str, ...], int, str]
+Job = tuple[str, int, tuple[str, ...], int, str, bool]
 
 
 def policy_of(name: str) -> Policy:
@@ -41,19 +42,19 @@ def policy_of(name: str) -> Policy:
 
 def run(job: Job) -> list[dict[str, Any]]:
     """All policies on one space with one seed."""
-    space, seed, policies, trials, grids = job
-    surface = _surface(space, seed, grids)
+    space, seed, policies, trials, grids, raw = job
+    surface = _surface(space, seed, grids, raw)
     return [
         _row(space, surface, replay(surface, name, policy_of(name), seed, trials))
         for name in policies
     ]
 
 
-def _surface(space: str, seed: int, grids: str) -> Surface:
+def _surface(space: str, seed: int, grids: str, raw: bool) -> Surface:
     for family in FAMILIES:
         if family.name == space:
             return draw(family, seed)
-    surface = next(one for one in load_grids(Path(grids)) if one.name == space)
+    surface = next(one for one in load_grids(Path(grids), raw=raw) if one.name == space)
     surface.task = surface.task.replace(seed=seed)
     return surface
 
@@ -107,23 +108,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grids", type=Path, default=FOLDER)
+    parser.add_argument("--raw", action="store_true", help="Figures of grids as they were measured")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--smac-seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--policies", default=",".join(POLICIES))
-    parser.add_argument("--spaces", help="Names, separated by commas; all of them otherwise")
+    parser.add_argument("--spaces", help="Beginnings of names, separated by commas; else all")
     options = parser.parse_args()
     begun = time.monotonic()
     names = [surface.name for surface in load_grids(options.grids)] + [f.name for f in FAMILIES]
     if options.spaces:
-        names = [name for name in names if name in options.spaces.split(",")]
+        names = [name for name in names if name.startswith(tuple(options.spaces.split(",")))]
     asked = tuple(options.policies.split(","))
     if find_spec("smac") is None:
         asked = tuple(name for name in asked if name != "smac")
     jobs = [
         (name, seed, tuple(p for p in asked if p != "smac" or seed < options.smac_seeds),
-         options.trials, str(options.grids))
+         options.trials, str(options.grids), options.raw)
         for seed in range(options.seeds) for name in names
     ]  # fmt: skip
     with ProcessPoolExecutor(options.workers) as pool:

@@ -1,6 +1,7 @@
 """A grid that the recorder writes is replayed with its figures and its failures."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bench.record_grid import _name, recorded, save, spread
 from bench.search.grids import read
 from bench.search.handin import surface_of
 from bench.search.replay import replay
+from knowledge.types import Metric
 
 METRIC = "output_tokens_per_s"
 
@@ -33,6 +35,20 @@ def test_from_recorder_to_replay(tmp_path: Path):
     run = replay(surface, "grid", load("grid"), 0, 10)
     assert run.failures == 1
     assert run.best[-1] == surface.best
+
+
+def test_a_trial_is_as_noisy_as_what_was_measured_again(tmp_path: Path):
+    path, task = tmp_path / "grid.parquet", surface_of(0).task.replace(engine="vllm")
+    for value, rates in {None: (90.0, 100.0, 110.0, 101.0), 8: (150.0,), 16: (95.0,)}.items():
+        for rate in rates:
+            chosen = json.dumps({"max-num-seqs": value} if value else {})
+            metrics = json.dumps({METRIC: [rate, rate * 0.96, rate * 1.04]})
+            save(path, [("g", task.model_dump_json(), chosen, None, 30.0, 20.0, metrics)])
+    (surface,), (raw,) = read(path), read(path, raw=True)
+    of_one = math.hypot(surface.launch_cv, surface.window_cv)
+    assert of_one == pytest.approx(0.083, rel=0.05)
+    assert surface.window_cv == pytest.approx(0.04 / 1.96)
+    assert list(raw.metrics[Metric.OUTPUT_TOKENS_PER_S]) == [100.5, 150.0, 95.0]
 
 
 def test_how_far_the_machine_is_from_standing_still_is_told(tmp_path: Path):

@@ -34,6 +34,9 @@ _QUEUE_S = 1800.0
 _COMPARED = ("repeat", "production")
 """Trials whose difference is the proof: two nodes of a kind are not quite alike."""
 _CANCEL_S = 45.0
+_ACCELERATOR = "accelerator_type:"
+_SHARE_OF_IT = 0.001
+"""So much of that resource Ray asks for where a task names its card: a place must have it too."""
 _REACH_S = 5.0
 
 
@@ -115,7 +118,8 @@ class OnRay:
         Raises _Lost after that."""
         for left in range(_RETRIES, -1, -1):
             try:
-                async with self._place(needs, node) as options:
+                card = self._card(world.hardware) if needs.gpus else None
+                async with self._place(needs, node, card) as options:
                     hardware, logs = world.hardware, world.logs
                     asked = self._submit(step, args, hardware, world.home, logs, needs, options)
                     return await self._follow(asked, needs, world.progress, limit_s)
@@ -136,24 +140,27 @@ class OnRay:
         options: dict[str, Any] | None = None,
     ) -> Any:
         asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus} | (options or {})
-        if hardware and needs.gpus and (card := self._card(hardware)):
-            asked["accelerator_type"] = card
         return self._task.options(**asked).remote(step, args, home, hardware, logs)
 
     @contextlib.asynccontextmanager
-    async def _place(self, needs: Needs, node: str | None) -> AsyncIterator[dict[str, Any]]:
+    async def _place(
+        self, needs: Needs, node: str | None, card: str | None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Several GPUs are reserved together and on one node, which the server runs on. `node`:
-        where it should run, as long as that one is there."""
+        where it should run, as long as that one is there. `card`: of which kind."""
         strategies = import_module("ray.util.scheduling_strategies")
+        of_kind = {"accelerator_type": card} if card else {}
         if needs.gpus < 2:
             near = strategies.NodeAffinitySchedulingStrategy
-            yield {"scheduling_strategy": near(node, soft=True)} if node else {}
+            yield of_kind | ({"scheduling_strategy": near(node, soft=True)} if node else {})
             return
         groups = import_module("ray.util.placement_group")
         bundle = {"CPU": needs.cpus, "GPU": needs.gpus}
+        bundle |= {_ACCELERATOR + card: _SHARE_OF_IT} if card else {}
         group = groups.placement_group([bundle], strategy="STRICT_PACK")
+        together = strategies.PlacementGroupSchedulingStrategy(group)
         try:
-            yield {"scheduling_strategy": strategies.PlacementGroupSchedulingStrategy(group)}
+            yield of_kind | {"scheduling_strategy": together}
         finally:
             groups.remove_placement_group(group)
 
@@ -240,9 +247,8 @@ class OnRay:
 
     def _card(self, hardware: Hardware) -> str | None:
         """Ray's name of the session's card; None where no node has said that it has one."""
-        prefix = "accelerator_type:"
-        known = {key.removeprefix(prefix) for node in self._nodes() for key in node
-                 if key.startswith(prefix)}  # fmt: skip
+        known = {key.removeprefix(_ACCELERATOR) for node in self._nodes() for key in node
+                 if key.startswith(_ACCELERATOR)}  # fmt: skip
         alike = [card for card in known if card.replace("-", " ") in hardware.device.name]
         return max(alike, key=len, default=None)
 

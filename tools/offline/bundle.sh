@@ -3,6 +3,7 @@
 # usage: bundle.sh OUT [ENGINE_WHEELS]
 #   OUT            folder for bundle.tar.xz.0, .1, …: pieces of at most 58 MiB
 #   ENGINE_WHEELS  folder of wheels: the engine (vllm-*.whl) and what it needs beside the host's own torch
+#   ADVISOR_EXTRAS  (variable) extras of the advisor to pack, as installed here: ray, search, …
 #   ENGINE_LEFT_OUT  (variable) paths inside the engine that the host's GPU never loads, to save room
 # On the host: install.sh IN TARGET.
 set -euo pipefail
@@ -13,7 +14,7 @@ cd "$here/../.."
 work=$out/work
 python=${PYTHON:-.venv/bin/python}
 left_out='^(hf-xet|sqlite-vec|pip|setuptools)=='  # never imported by the advisor
-tokenizer=${SHAPE_TOKENIZER:-$HOME/.cache/inference-advisor/models/smollm2-135m-instruct}
+tokenizer=${SHAPE_TOKENIZER:-$(find "$HOME/.cache/inference-advisor/models" -maxdepth 1 -type d -name "smollm2-*" 2>/dev/null | sort | tail -1 || true)}
 
 platforms=$(for n in $(seq 39 -1 5); do printf -- '--platform manylinux_2_%s_x86_64 ' "$n"; done)
 platforms+="--platform manylinux2014_x86_64 --platform manylinux2010_x86_64"
@@ -25,7 +26,7 @@ install() {  # TARGET ARGUMENTS…: as pip would lay the wheels out on the host
 }
 
 rm -rf "$work" && mkdir -p "$work"
-"$python" "$here/runtime_pins.py" | grep -vE "$left_out" >"$work/pins.txt"
+"$python" "$here/runtime_pins.py" ${ADVISOR_EXTRAS:-} | grep -vE "$left_out" >"$work/pins.txt"
 install "$work/advisor/site" -r "$work/pins.txt"
 git archive HEAD knowledge tools advisor api bench pyproject.toml README.md | tar xf - -C "$work/advisor"
 [ -d "$tokenizer" ] && "$python" -m bench.shapes "$tokenizer" "$work/advisor/shapes"

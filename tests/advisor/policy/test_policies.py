@@ -8,9 +8,10 @@ import pytest
 from advisor.policy import load, names
 from advisor.policy.costs import costs_of
 from advisor.policy.loop import AskTell
+from advisor.policy.points import nearest
 from advisor.policy.portfolio import BLIND
 from advisor.policy.pruning import failures_of
-from advisor.policy.space import Knob, candidate_of, space_of
+from advisor.policy.space import Knob, Space, candidate_of, space_of
 from advisor.policy.surrogate import Point, Prior, Surrogate, coding_of
 from bench.search.handin import surface_of
 from bench.search.replay import replay
@@ -37,6 +38,47 @@ def test_a_policy_proposes_new_members_of_the_space(name):
         assert hypothesis.predicted_speedup.low < hypothesis.predicted_speedup.high
         seen.add(hypothesis.candidate)
         loop.tell(hypothesis, surface.measure(hypothesis.candidate, ordinal, rng, launched))
+
+
+def _listed(keep: int):
+    """A surface of which only some members exist, drawn at random, the default among them."""
+    surface = surface_of(0)
+    drawn = random.Random(1).sample(sorted(surface.rows, key=lambda one: one.content_id()), keep)
+    members = frozenset({surface.task.default, *drawn})
+    surface.space = Space(surface.space.knobs, members)
+    return surface
+
+
+def test_an_optimizer_that_does_not_know_the_list_ends_only_with_it():
+    surface = _listed(11)
+    run = replay(surface, "search", load("search"), 0, 40)
+    assert len(run.best) == len(surface.space.members) - 1
+    assert nearest(_view_after(surface), list(surface.space.knobs), {}) is not None
+    surface.space = Space(surface.space.knobs)
+    assert nearest(_view_after(surface), list(surface.space.knobs), {}) is None
+
+
+def _view_after(surface):
+    loop = AskTell(surface.task, load("search"), surface.catalog, None, space=surface.space)
+    loop.tell(None, surface.measure(surface.task.default, 0, random.Random(0), set()))
+    return loop.view()
+
+
+def test_another_seed_is_another_search_and_not_the_same_one_shifted():
+    courses = []
+    for seed in (0, 1):
+        surface, rng, launched = surface_of(0), random.Random(0), set()
+        task = surface.task.replace(seed=seed)
+        loop = AskTell(task, load("search"), surface.catalog, surface.profile, space=surface.space)
+        loop.tell(None, surface.measure(task.default, 0, rng, launched))
+        asked = []
+        for ordinal in range(1, 6):
+            asked.append(loop.ask())
+            result = surface.measure(asked[-1].candidate, ordinal, rng, launched)
+            loop.tell(asked[-1], result)
+        courses.append([one.candidate for one in asked])
+    assert courses[0] != courses[1]
+    assert courses[0][1:] != courses[1][:-1]
 
 
 def test_the_same_history_gives_the_same_proposal():

@@ -19,7 +19,9 @@ from tools.home import Home
 from tools.preparing import World
 
 GPUS = HARDWARE.replace(
-    device=HARDWARE.device.replace(kind="cuda", name="test GPU"), cores=4, device_count=4
+    device=HARDWARE.device.replace(kind="cuda", name="NVIDIA H100 SXM 80GB"),
+    cores=4,
+    device_count=4,
 )
 
 
