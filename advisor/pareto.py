@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knowledge.types import Metric, Slo, Task, TrialResult, Verdict
+from tools import engines
 from tools.store import SessionRecord
 
 THROUGHPUT, LATENCY, COST = "throughput", "latency", "cost"
@@ -95,7 +96,8 @@ def _values(task: Task, trial: TrialResult, verdict: Verdict | None) -> dict[str
     if rate:
         values[THROUGHPUT] = rate
         if price:
-            values[COST] = price * task.hardware.device_count / (rate * 3600 / 1e6)
+            used = engines.devices_of(trial.spec.candidate.config)
+            values[COST] = price * used / (rate * 3600 / 1e6)
     if latency:
         values[LATENCY] = latency
     if trial.spec.purpose == "baseline":

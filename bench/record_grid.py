@@ -81,8 +81,13 @@ def _portable(task: Task) -> str:
 
 
 def _name(task: Task) -> str:
-    device = task.hardware.device.name
-    return f"{task.model.name} {task.workload.name}, {_ENGINE}, {device}"
+    """A CPU's name says little on a virtual machine: its cores and instructions tell it apart."""
+    hardware = task.hardware
+    machine = hardware.device.name
+    if hardware.device.kind == "cpu":
+        isa = "avx512" if "avx512f" in hardware.isa else "+".join(hardware.isa[-1:]) or "no SIMD"
+        machine += f" ({hardware.cores} cores, {isa})"
+    return f"{task.model.name} {task.workload.name}, {_ENGINE}, {machine}"
 
 
 def save(path: Path, rows: Sequence[Row]) -> None:

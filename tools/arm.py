@@ -16,11 +16,12 @@ from knowledge.errors import (
     QualityUnavailable,
     UnknownFlag,
 )
-from knowledge.measure import machine_changed, round_points, summarize
+from knowledge.measure import machine_changed, out_of_reach, round_points, summarize
 from knowledge.measure.requests import fitting_round_s, kept_after_ramp, latencies
 from knowledge.quantities import format_bytes
 from knowledge.types import (
     Cause,
+    ClosedLoop,
     Failure,
     GpuFingerprint,
     Hardware,
@@ -41,7 +42,16 @@ from tools import engines, highest
 from tools._nvml import fingerprints, not_free
 from tools.engines.base import Explaining, Profilable
 from tools.hardware import free_device_memory_bytes
-from tools.load import PromptSource, RoundOutcome, Target, Tokenizer, models, run_round, wait_ready
+from tools.load import (
+    Enough,
+    PromptSource,
+    RoundOutcome,
+    Target,
+    Tokenizer,
+    models,
+    run_round,
+    wait_ready,
+)
 from tools.load.sample import Recount
 from tools.loaded_gauges import LoadedGauges
 from tools.preparing import World, environment_of, prepare
@@ -97,6 +107,7 @@ class Arm:
     failure: Failure | None = None
     highest_load: dict[str, float] | None = None
     round_s: float = 0.0
+    ended_early: str = ""
     free_before: int = 0
     machine: tuple[GpuFingerprint, ...] = ()
     busy: tuple[str, ...] = ()
@@ -218,14 +229,41 @@ class Arm:
 
     async def measure(self, index: int) -> None:
         assert self.sampler
+        enough = self._hopeless if self._may_end_early else None
         async with self.sampler, self.gauges.beside(self.round_s):
-            outcome = await self._round(index, self.round_s)
+            outcome = await self._round(index, self.round_s, enough=enough)
+        if outcome.ended_s:
+            self.ended_early = (
+                f"раунд закончен на {outcome.ended_s:.0f}-й секунде из {self.round_s:.0f}: "
+                "обогнать эталон вариант уже не мог"
+            )
+            self.world.progress(f"{self.spec.trial_id}: {self.ended_early}")
+            self.round_s = outcome.ended_s
         self.samples += outcome.samples
         self.recounts += outcome.recounts
         self.lags_ms.append(outcome.loop_lag_p99_ms)
 
+    @property
+    def _may_end_early(self) -> bool:
+        """One round of a closed loop against a bar; what is compared in turns ends by itself."""
+        closed = isinstance(self.spec.workload.arrival, ClosedLoop)
+        return closed and self.spec.load.rounds == 1 and self.spec.worth_checking is not None
+
+    def _hopeless(self, samples: Sequence[RequestSample]) -> bool:
+        bar, arrival = self.spec.worth_checking, self.spec.workload.arrival
+        assert bar
+        assert isinstance(arrival, ClosedLoop)
+        return out_of_reach(
+            samples, bar.metric,
+            streams=arrival.concurrency, at_least=bar.at_least, at_most=bar.at_most,
+        )  # fmt: skip
+
     async def _round(
-        self, index: int, seconds: float, prompts: PromptSource | None = None
+        self,
+        index: int,
+        seconds: float,
+        prompts: PromptSource | None = None,
+        enough: Enough | None = None,
     ) -> RoundOutcome:
         outcome = await run_round(
             self.target,
@@ -235,6 +273,7 @@ class Arm:
             duration_s=seconds,
             drain_s=_DRAIN_S,
             seed=self.spec.load.seed,
+            enough=enough,
         )
         if self.server and self.server.returncode is not None:
             cause = self._cause_of_death() or Cause.CRASH
@@ -276,7 +315,12 @@ class Arm:
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),
             warnings=(*self.busy, *seen.warnings),
         )
-        warned = (*self.measurement.warnings, machine_changed(speeds), *self.telemetry.warnings)
+        warned = (
+            self.ended_early,
+            *self.measurement.warnings,
+            machine_changed(speeds),
+            *self.telemetry.warnings,
+        )
         self.measurement = self.measurement.replace(warnings=tuple(filter(None, warned)))
         self.integrity = check(
             self.samples,

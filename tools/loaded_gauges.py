@@ -8,7 +8,8 @@ from knowledge.errors import AdvisorError
 
 GAUGES = ("kv_cache_usage_perc", "requests_running", "requests_waiting")
 """They fall back to 0 with the last answer, so that reading them after the round tells nothing."""
-_INTO_ROUND = 0.6
+_INTO_ROUND = 0.45
+"""Rounds may end early, but not before their middle."""
 
 
 class LoadedGauges:

@@ -12,6 +12,7 @@ from advisor.export.command import Command, portable
 from advisor.export.practice import Practice, practice
 from knowledge.errors import BadInput
 from knowledge.types import Frozen, Launch, TrialResult
+from tools import engines
 from tools.store import SessionRecord
 
 ENGINES = Path(__file__).parent / "engines"
@@ -85,7 +86,7 @@ def deployment(record: SessionRecord) -> Deployment:
         command=portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env),
         runtime=runtime(engine, hardware.device.kind, version),
         accelerator=hardware.device.kind,
-        devices=hardware.device_count,
+        devices=engines.devices_of(trial.spec.candidate.config),
         cores=hardware.cores,
         memory_gib=_memory_gib(trial),
         ready_s=trial.launch.ready_s,

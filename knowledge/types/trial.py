@@ -74,7 +74,8 @@ class LoadSearch(Frozen):
 
 
 class WorthChecking(Frozen):
-    """Quality is scored only when the speed could still win: saves time on losers."""
+    """Quality is scored, and a round measured to its end, only while the speed could still win:
+    saves time on losers."""
 
     metric: Metric
     at_least: float | None = None

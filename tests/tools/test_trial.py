@@ -15,6 +15,7 @@ from knowledge.types import (
     Metric,
     Slo,
     TrialSpec,
+    WorthChecking,
 )
 from tests.advisor.simulated import HARDWARE, task
 from tools.home import Home
@@ -67,6 +68,26 @@ async def test_what_goes_wrong_is_a_cause_and_nothing_is_left_running(
     assert result.failure.cause is cause
     assert result.measurement is None
     assert leftovers() == []
+
+
+async def test_a_hopeless_round_ends_early_and_the_figures_say_so(
+    spec: Spec, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.load.round._LEAST_SETTLED_S", 0.0)
+    monkeypatch.setattr("tools.load.round._LOOK_S", 0.05)
+    once = spec().replace(load=LoadPlan(warmup_s=0.1, round_s=4, rounds=1))
+    metric = Metric.OUTPUT_TOKENS_PER_S
+    for ordinal, bar in ((0, 1.0), (1, 1e9)):
+        asked = once.replace(
+            ordinal=ordinal, worth_checking=WorthChecking(metric=metric, at_least=bar)
+        )
+        measured = await run_trial(asked, world)
+        assert measured.result.measurement
+        said = [one for one in measured.result.measurement.warnings if "раунд закончен" in one]
+        assert bool(said) == bool(ordinal)
+        assert (measured.result.measurement.window_s < 3.5) == bool(ordinal)
+        assert measured.result.measurement.metrics[metric].value > 0
+        assert all(sample.ok for sample in measured.samples)
 
 
 async def test_one_arm_of_a_pair_may_die_and_the_other_is_measured(

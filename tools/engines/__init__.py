@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from knowledge.types import EngineConfig
     from tools.engines.base import Engine
 
 
@@ -29,3 +30,11 @@ def load(name: str) -> "Engine":
         raise BadInput(f"неизвестный движок {name!r}", f"{hint}Есть: {', '.join(known)}")
     engine: Engine = importlib.import_module(f"{__name__}.{name}").ENGINE
     return engine
+
+
+def devices_of(config: "EngineConfig") -> int:
+    """How many devices of a machine a configuration takes."""
+    from tools.engines.base import Spreading
+
+    engine = load(config.engine)
+    return engine.devices(config) if isinstance(engine, Spreading) else 1

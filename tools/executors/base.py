@@ -7,7 +7,6 @@ from typing import Any, Protocol, TypeVar
 from knowledge.types import Hardware, QualityResult, Slo, TrialSpec
 from tools import engines
 from tools.arm import Measured
-from tools.engines.base import Spreading
 from tools.home import Home
 from tools.preparing import World
 from tools.trial import Until, run_trials
@@ -71,14 +70,11 @@ def needs_of(specs: tuple[TrialSpec, ...], hardware: Hardware) -> Needs:
     An engine on a CPU uses all of its cores, so it gets the machine to itself. On GPUs a trial has
     its share of the cores, for the server's host side and for the load.
     """
-    loaded = [(engines.load(spec.candidate.config.engine), spec) for spec in specs]
-    if all(engine.capabilities(hardware).simulated for engine, _ in loaded):
+    loaded = [engines.load(spec.candidate.config.engine) for spec in specs]
+    if all(engine.capabilities(hardware).simulated for engine in loaded):
         return Needs(cpus=len(specs))
     if hardware.device.kind != "cuda":
         return Needs(cpus=hardware.cores)
-    gpus = sum(
-        engine.devices(spec.candidate.config) if isinstance(engine, Spreading) else 1
-        for engine, spec in loaded
-    )
+    gpus = sum(engines.devices_of(spec.candidate.config) for spec in specs)
     share = hardware.cores / hardware.device_count
     return Needs(cpus=max(1, min(hardware.cores, int(share * gpus))), gpus=gpus)

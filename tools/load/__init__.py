@@ -4,12 +4,14 @@ from tools.load.generator import RoundOutcome, run_round
 from tools.load.http import Response, fetch
 from tools.load.probe import models, server_kind, wait_ready
 from tools.load.prompts import Prompt, PromptSource
+from tools.load.round import Enough
 from tools.load.sweep import HighestLoad, LoadPoint, highest_load, knee, ladder
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
 from tools.load.trace import TraceRow, load_trace, trace_sha256
 
 __all__ = [
+    "Enough",
     "HighestLoad",
     "LoadPoint",
     "Prompt",

@@ -17,7 +17,7 @@ from tools.load.arrivals import Due, schedule
 from tools.load.clock import LoopLag, without_gc
 from tools.load.health import ClientHealth, processes_for
 from tools.load.prompts import PromptSource
-from tools.load.round import Round
+from tools.load.round import Enough, Round
 from tools.load.sample import Recount
 from tools.load.session import Session
 from tools.load.target import Target
@@ -39,6 +39,8 @@ class RoundOutcome:
     """Broken off early, since requests came faster than the server began to answer them."""
     recounts: tuple[Recount, ...] = ()
     """Of up to 200 answers a process: tokens claimed by the server against those of the text."""
+    ended_s: float | None = None
+    """When `enough` ended the round before its time."""
 
 
 async def run_round(  # noqa: PLR0913 - all but the first three by name
@@ -53,14 +55,16 @@ async def run_round(  # noqa: PLR0913 - all but the first three by name
     on_sample: Callable[[RequestSample], None] | None = None,
     silence_timeout_s: float = 120.0,
     stop_saturated: bool = False,
+    enough: Enough | None = None,
     processes: int | None = None,
 ) -> RoundOutcome:
     """Load the server for `duration_s`, then wait at most `drain_s` for what is under way.
 
     What the drain cuts off has the error "cut", what fell silent "timeout". Raises BadInput when
     the server can't be reached at the start; later failures are samples with an error.
-    stop_saturated: end an open-loop round as soon as the queue grows without end. processes: None
-    takes more than one for the next round once a core was full.
+    stop_saturated: end an open-loop round as soon as the queue grows without end. enough: end a
+    closed-loop round of one process in its second half, once this is so. processes: None takes more
+    than one for the next round once a core was full.
     """
     arrival = workload.arrival
     rng = random.Random(f"{seed}/{round_index}")
@@ -81,11 +85,11 @@ async def run_round(  # noqa: PLR0913 - all but the first three by name
             on_sample(sample)
     else:
         session = Session(target, workload)
-        round_ = Round(session, prompts, round_index, duration_s, on_sample, stop_saturated)
+        round_ = Round(session, prompts, round_index, duration_s, on_sample, stop_saturated, enough)
         outcome = await run_here(
             session, round_, due, prompts, drain_s=drain_s, silence_timeout_s=silence_timeout_s
         )
-    prompts.requests_per_s = len(outcome.samples) / duration_s
+    prompts.requests_per_s = len(outcome.samples) / (outcome.ended_s or duration_s)
     if processes is None:
         prompts.processes = processes_for(outcome.client)
     return outcome
@@ -125,7 +129,12 @@ async def run_here(
         await session.close()
     samples = sorted(round_.samples, key=lambda sample: sample.index)
     return RoundOutcome(
-        tuple(samples), lag.p99_ms, client, round_.saturated, tuple(round_.recounts)
+        tuple(samples),
+        lag.p99_ms,
+        client,
+        round_.saturated,
+        tuple(round_.recounts),
+        round_.ended_s,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from knowledge.types import ClosedLoop, RequestSample
@@ -26,6 +26,10 @@ _SAME_START_S = 0.02
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _LOOK_S = 0.5
 _HOPELESS_S = 4.0
+_SETTLED_SHARE, _LEAST_SETTLED_S = 0.5, 4.0
+"""Before that no round is ended because enough was seen."""
+Enough = Callable[[Sequence[RequestSample]], bool]
+"""Given all answers of a round so far: whether more of them can't change what it is for."""
 _GROWTH = 1.5
 
 
@@ -40,17 +44,20 @@ class Round:
         duration_s: float,
         on_sample: Callable[[RequestSample], None] | None,
         stop_saturated: bool = False,
+        enough: Enough | None = None,
     ) -> None:
         self.samples: list[RequestSample] = []
         self.recounts: list[Recount] = []
         self.notes = Notes()
         self.duration_s = duration_s
         self.saturated = False
+        self.ended_s: float | None = None
         self._session = session
         self._prompts = prompts
         self._index = index
         self._on_sample = on_sample
         self._stop_saturated = stop_saturated
+        self._enough = enough
         self._numbered = 0
         self._origin = 0.0
         self._running = 0
@@ -70,6 +77,8 @@ class Round:
         loop = asyncio.get_running_loop()
         cutter = loop.call_later(self.duration_s + drain_s, self._session.cut)
         look = asyncio.create_task(self._look()) if self._stop_saturated and due else None
+        if self._enough and due is None:
+            look = asyncio.create_task(self._end_early(self._enough, drain_s))
         try:
             async with asyncio.TaskGroup() as group:
                 if due is None:
@@ -187,6 +196,17 @@ class Round:
                 self.saturated = True
                 self._session.cut()
                 return
+
+    async def _end_early(self, enough: Enough, drain_s: float) -> None:
+        """No new requests once enough is seen; those under way are waited for as ever."""
+        begins = max(_SETTLED_SHARE * self.duration_s, _LEAST_SETTLED_S)
+        while (seconds := time.perf_counter() - self._origin) < self.duration_s:
+            if seconds >= begins and enough(sorted(self.samples, key=lambda s: s.intended_s)):
+                self.duration_s = self.ended_s = seconds
+                self._session.stop_at = self._origin + seconds
+                self._session.cut_at = self._session.stop_at + drain_s
+                return
+            await asyncio.sleep(2 * _LOOK_S)
 
     # One request, or several that build on each other
 

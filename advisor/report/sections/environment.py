@@ -42,8 +42,19 @@ def _machine(ctx: ReportContext) -> str:
         ["Модель", f"{model.name}, отпечаток `{model.fingerprint[:16]}`, {weights}"
          f"{gib(model.weights_bytes)}"],
         ["advisor", ctx.record.row.advisor_version],
+        *_executor(ctx),
     ]  # fmt: skip
     return table(["Что", "Значение"], rows)
+
+
+def _executor(ctx: ReportContext) -> list[list[str]]:
+    """Where trials ran, if not simply on this machine."""
+    options = ctx.record.options
+    if not (name := options.get("executor")):
+        return []
+    parallel = options.get("parallel")
+    how = f"по {parallel}" if parallel else "по стольку, сколько влезает"
+    return [["Исполнитель", f"{name}: гипотезы меряются одновременно {how}, каждая на своих GPU"]]
 
 
 def _method(ctx: ReportContext) -> str:
@@ -148,6 +159,10 @@ def reproduce(ctx: ReportContext) -> str:
     words += ["--budget", f"{task.budget.seconds:g}s"]
     if task.budget.trials:
         words += ["--trials", str(task.budget.trials)]
+    if isinstance(executor := ctx.record.options.get("executor"), str):
+        words += ["--executor", executor]
+    if isinstance(parallel := ctx.record.options.get("parallel"), int):
+        words += ["--parallel", str(parallel)]
     return shlex.join(words)
 
 

@@ -4,6 +4,7 @@ from advisor.report import labels
 from advisor.report.context import ReportContext, cite, figure
 from advisor.report.numbers import NBSP, number, ratio, with_unit
 from knowledge.types import Estimate, Metric, TrialResult
+from tools import engines
 
 ORDER = 70
 
@@ -127,19 +128,22 @@ def _cost(ctx: ReportContext, best: TrialResult) -> list[str]:
     rate = figure(best, Metric.OUTPUT_TOKENS_PER_S)
     if rate is None or rate.value <= 0:
         return []
-    device = ctx.record.task.hardware.device
+    hardware = ctx.record.task.hardware
+    device, used = hardware.device, engines.devices_of(best.spec.candidate.config)
     per_hour = rate.value * 3600 / 1e6
+    whole = used >= hardware.device_count
+    who = "машина" if whole else f"реплика (GPU: {used} из {hardware.device_count})"
     text = (
-        f"**Скорость и деньги.** За час под этой нагрузкой машина выдаёт {number(per_hour, 2)} млн "
+        f"**Скорость и деньги.** За час под этой нагрузкой {who} выдаёт {number(per_hour, 2)} млн "
         f"выходных токенов ({cite(best)})"
     )
     price = device.price_per_hour_usd
     if price is None:
         return [
-            text + ". Цена часа этой машины неизвестна; цена 1 млн токенов равна ей, делённой на "
-            f"{number(per_hour, 2)}."
+            text + f". Цена часа {'этой машины' if whole else 'этих GPU'} неизвестна; цена 1 млн "
+            f"токенов равна ей, делённой на {number(per_hour, 2)}."
         ]
-    price *= ctx.record.task.hardware.device_count
+    price *= used
     cost = with_unit(price / per_hour, "$", 2)
     return [
         text + f"; при {with_unit(price, '$', 2)} за час это {cost} за 1 млн токенов. Цена: "

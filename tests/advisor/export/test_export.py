@@ -216,8 +216,12 @@ def test_dollars_are_not_expanded(tmp_path: Path) -> None:
 
 def test_on_a_gpu_it_asks_for_gpus(tmp_path: Path) -> None:
     hardware = ex.TASK.hardware
-    gpu = hardware.replace(device=hardware.device.replace(kind="cuda"), device_count=2)
-    record = ex.RECORD.replace(task=ex.TASK.replace(hardware=gpu))
+    gpu = hardware.replace(device=hardware.device.replace(kind="cuda"), device_count=4)
+    spec = ex.TRIALS[-1].spec
+    flags = spec.candidate.config.flags | {"tensor-parallel-size": 2}
+    two = spec.candidate.replace(config=spec.candidate.config.replace(flags=flags))
+    record = with_winner(spec=spec.replace(candidate=two))
+    record = record.replace(task=ex.TASK.replace(hardware=gpu))
     paths = {path.name: path.read_text() for path in export(record, tmp_path)}
     assert "vllm/vllm-openai:v0.32.0" in paths["compose.yaml"]
     assert "nvidia.com/gpu: '2'" in paths["kubernetes.yaml"]

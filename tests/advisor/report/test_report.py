@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from advisor import pareto
 from advisor.report import summary, write_report
 from advisor.report.context import ReportContext
 from advisor.report.figures import NAMES
@@ -198,3 +199,25 @@ def test_the_front_keeps_only_what_nothing_beats() -> None:
     points = [point(10, 5), point(20, 7), point(15, 9), point(30, 8), point(20, 6)]
     kept = [(round(p[1].value), round(p[2].value)) for p in front(points)]  # type: ignore[arg-type]
     assert kept == [(10, 5), (20, 6), (30, 8)]
+
+
+def test_only_the_cards_that_a_configuration_takes_are_paid_for() -> None:
+    hardware = ex.TASK.hardware
+    device = hardware.device.replace(price_per_hour_usd=2.0, price_source="прайс-лист")
+    for count, said in ((1, "машина выдаёт"), (4, "реплика (GPU: 1 из 4) выдаёт")):
+        task = ex.TASK.replace(hardware=hardware.replace(device=device, device_count=count))
+        record = ex.RECORD.replace(task=task)
+        text = text_of(record)
+        assert said in text
+        assert "при 2,00\u00a0$ за час" in text
+        first, *_ = pareto.points(record)
+        rate = first.values[pareto.THROUGHPUT]
+        assert first.values[pareto.COST] == pytest.approx(2.0 / (rate * 3600 / 1e6))
+
+
+def test_the_command_starts_the_session_where_it_ran() -> None:
+    record = ex.RECORD.replace(options=ex.RECORD.options | {"executor": "ray", "parallel": 2})
+    text = text_of(record)
+    assert "--executor ray --parallel 2\n```" in text
+    assert "| Исполнитель | ray: гипотезы меряются одновременно по 2," in text
+    assert "Исполнитель" not in text_of(ex.RECORD)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -324,3 +324,40 @@ async def test_streams_begin_out_of_step(workload: Make) -> None:
     firsts = sorted(s.asked_output_tokens for s in samples if s.index < 4)
     assert firsts == [2, 4, 6, 8]
     assert {s.asked_output_tokens for s in samples if s.index >= 4} == {8}
+
+
+async def _until_enough(
+    workload: Workload, duration_s: float, said: list[int], after: int
+) -> RoundOutcome:
+    def enough(samples: Sequence[RequestSample]) -> bool:
+        said.append(len(samples))
+        return len(said) >= after
+
+    async with ExactServer() as server:
+        return await run_round(
+            Target(server.url, "exact"), workload, PromptSource(workload, None, 1),
+            round_index=0, duration_s=duration_s, drain_s=2.0, seed=1, enough=enough,
+        )  # fmt: skip
+
+
+async def test_a_round_ends_once_enough_is_seen_and_no_answer_is_cut(
+    workload: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.load.round._LEAST_SETTLED_S", 0.0)
+    monkeypatch.setattr("tools.load.round._LOOK_S", 0.05)
+    said: list[int] = []
+    outcome = await _until_enough(workload(arrival=ClosedLoop(concurrency=2)), 8.0, said, 2)
+    assert outcome.ended_s
+    assert 4.0 <= outcome.ended_s < 8.0
+    assert said[0] > 0
+    assert all(sample.ok for sample in outcome.samples)
+    assert max(sample.sent_s for sample in outcome.samples) <= outcome.ended_s + SLACK_S
+
+
+async def test_an_open_loop_and_a_short_round_are_never_ended_early(workload: Make) -> None:
+    said: list[int] = []
+    closed = await _until_enough(workload(arrival=ClosedLoop(concurrency=2)), 0.4, said, 1)
+    opened = await _until_enough(workload(arrival=Poisson(rate_per_s=20)), 0.4, said, 1)
+    assert closed.ended_s is None
+    assert opened.ended_s is None
+    assert said == []
