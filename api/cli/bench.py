@@ -41,6 +41,9 @@ def bench(  # noqa: PLR0913 - the options of the command
     ),
     chat: bool = typer.Option(False, help="То же, что --protocol chat."),
     processes: int | None = typer.Option(None, help="Процессов генератора; обычно выбирает сам."),
+    executor: str = typer.Option(
+        "local", help="Откуда нагрузка: local или ray — с узлов кластера, по процессу на узел."
+    ),
     api_key_env: str = typer.Option("OPENAI_API_KEY", help="Переменная с ключом API."),
     slo: list[str] = typer.Option([], help="Для goodput и --find, например ttft_p95=200ms."),
     assertion: list[str] = typer.Option(
@@ -84,6 +87,7 @@ def bench(  # noqa: PLR0913 - the options of the command
         tokenizer=tokenizer,
         endpoint="chat" if chat else protocol,
         processes=processes,
+        executor=executor,
         api_key=os.environ.get(api_key_env),
         assertions=tuple(assertion),
         compare=compare,

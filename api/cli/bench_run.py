@@ -3,9 +3,12 @@
 import json
 import math
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.cli._json_out import give
 from api.cli.bench_show import Live, compared, shown
@@ -23,6 +26,7 @@ from knowledge.types import (
     Slo,
     Workload,
 )
+from tools.executors import LOCAL
 from tools.load import (
     HighestLoad,
     PromptSource,
@@ -39,6 +43,9 @@ from tools.load import (
 )
 from tools.load.outputs import Point, Run
 from tools.load.sweep import LoadPoint, Measure, judge
+
+if TYPE_CHECKING:
+    from tools.load.fleet import Spawn
 
 _DRAIN_S = 60.0
 
@@ -67,6 +74,7 @@ class Asked:
     tokenizer: Path | None = None
     endpoint: str = "completions"
     processes: int | None = None
+    executor: str = "local"
     api_key: str | None = field(default=None, repr=False)
     assertions: tuple[str, ...] = ()
     compare: Path | None = None
@@ -102,7 +110,8 @@ async def run(asked: Asked) -> int:
     asserted = [assertion(text) for text in asked.assertions]
     before = _earlier(asked.compare)
     bench = await _Bench.prepare(asked, slos)
-    found = await bench.measure()
+    async with _clients(asked) as (bench.processes, bench.spawn):
+        found = await bench.measure()
     run_ = Run(asked.url, bench.target.model, asked.endpoint, bench.started_at,
                asked.request.seed, tuple(bench.points))  # fmt: skip
     for name, path in asked.files.items():
@@ -117,6 +126,22 @@ async def run(asked: Asked) -> int:
     return 4 if found is not None and found.load is None else code
 
 
+@asynccontextmanager
+async def _clients(asked: Asked) -> AsyncIterator[tuple[int | None, "Spawn | None"]]:
+    """How many processes offer the load, and where they are started if not here."""
+    if asked.executor == LOCAL:
+        yield asked.processes, None
+        return
+    from api.cli.optimize import connected
+    from tools.executors.base import OffersLoad
+
+    async with connected(asked.executor) as executor:
+        if not isinstance(executor, OffersLoad):
+            raise BadInput(f"--executor {asked.executor} нагрузки не даёт", "Есть: local, ray")
+        clients = executor.clients()
+        yield asked.processes or max(1, clients.nodes), clients.spawn
+
+
 class _Bench:
     """One server under the loads that were asked for."""
 
@@ -126,6 +151,8 @@ class _Bench:
         self.asked, self.slos, self.target = asked, slos, target
         self.workload = _workload(asked)
         self.points: list[Point] = []
+        self.processes: int | None = None
+        self.spawn: "Spawn | None" = None  # noqa: UP037
         self.started_at = datetime.now(UTC)
         self._prompts = PromptSource(self.workload, words, asked.request.seed)
         self._rounds = 0
@@ -226,7 +253,8 @@ class _Bench:
             seed=self.asked.request.seed,
             on_sample=live.note if live else None,
             stop_saturated=bool(self.asked.find or self.asked.rates),
-            processes=self.asked.processes,
+            processes=self.processes,
+            spawn=self.spawn,
         )
 
 

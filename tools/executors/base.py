@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from knowledge.types import Hardware, QualityResult, Slo, TrialSpec
 from tools import engines
 from tools.arm import Measured
 from tools.home import Home
+from tools.load.ray_clients import RayClients
 from tools.preparing import World
 from tools.trial import Until, run_trials
 
@@ -57,6 +58,14 @@ class Executor(Protocol):
 
     async def close(self) -> None:
         """Let go of what it holds."""
+
+
+@runtime_checkable
+class OffersLoad(Protocol):
+    """An executor whose machines can be clients of a server that is measured. Optional."""
+
+    def clients(self) -> RayClients:
+        """Processes of the load generator on its nodes."""
 
 
 async def run_job(job: Job, world: World) -> tuple[Measured, ...]:

@@ -22,6 +22,7 @@ from tools.arm import Measured
 from tools.executors import _on_ray
 from tools.executors.base import Job, Needs, Step, T, needs_of, run_job
 from tools.home import Home
+from tools.load.ray_clients import RayClients
 from tools.preparing import World
 
 _EXTRA = "pip install 'inference-advisor[ray]'"
@@ -100,6 +101,9 @@ class OnRay:
             self._compared[session] = node
         measured: tuple[Measured, ...] = found
         return measured
+
+    def clients(self) -> RayClients:
+        return RayClients(self._ray)
 
     async def close(self) -> None:
         if self._ours:

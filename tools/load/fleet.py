@@ -1,12 +1,17 @@
-"""A round spread over several processes, for servers that one core of the client can't follow."""
+"""A round spread over several processes, for servers that one core of the client can't follow.
+
+Where the processes are is a matter of the `Pipe` to each: here, or on nodes of a cluster
+(`ray_clients.py`), whose clocks have another zero.
+"""
 
 import asyncio
 import pickle
 import struct
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from knowledge.errors import BadInput, NothingMeasured
 from knowledge.types import ClosedLoop, RequestSample, Workload
@@ -17,9 +22,9 @@ from tools.load.prompts import Prompt, PromptSource
 from tools.load.target import Target
 from tools.load.tokenizer import Tokenizer
 
-_LENGTH = struct.Struct("!Q")
+LENGTH = struct.Struct("!Q")
 _LEAD_S = 0.05
-_READY_S = 30.0
+READY_S = 30.0
 _SPARE = 1.5
 _LEAST_PER_STREAM = 16
 _REFILL = 64
@@ -41,9 +46,68 @@ class Job:
     stop_saturated: bool
 
 
+class Pipe(Protocol):
+    """Messages to and from one process, pickled."""
+
+    clock_s: float
+    """Its perf_counter less ours."""
+    lead_s: float
+    """So long before the start it has to be told of it."""
+
+    async def tell(self, data: bytes) -> None:
+        """Give it one message."""
+
+    async def hear(self) -> bytes:
+        """Its next message. Raises NothingMeasured when it is gone."""
+
+    async def stop(self) -> None:
+        """End it, whatever it is doing."""
+
+
+Spawn = Callable[[], Awaitable[Pipe]]
+
+
+@dataclass
+class LocalPipe:
+    """A child of ours."""
+
+    process: asyncio.subprocess.Process
+    clock_s: float = 0.0
+    lead_s: float = _LEAD_S
+
+    @classmethod
+    async def spawn(cls) -> "LocalPipe":
+        pipe = asyncio.subprocess.PIPE
+        command = (sys.executable, "-m", "tools.load._worker")
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+
+    async def tell(self, data: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(LENGTH.pack(len(data)) + data)
+        await self.process.stdin.drain()
+
+    async def hear(self) -> bytes:
+        assert self.process.stdout
+        try:
+            head = await self.process.stdout.readexactly(LENGTH.size)
+            return await self.process.stdout.readexactly(LENGTH.unpack(head)[0])
+        except asyncio.IncompleteReadError as error:
+            raise lost() from error
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+def lost() -> NothingMeasured:
+    """What is raised when a process is gone in the middle of a round."""
+    return NothingMeasured("процесс генератора нагрузки умер", "Повторите замер")
+
+
 @dataclass
 class _Worker:
-    process: asyncio.subprocess.Process
+    pipe: Pipe
     job: Job
     outcome: RoundOutcome | None = None
     error: str = ""
@@ -62,6 +126,7 @@ async def run_fleet(  # noqa: PLR0913 - called in one place
     drain_s: float,
     silence_timeout_s: float,
     stop_saturated: bool,
+    spawn: Spawn = LocalPipe.spawn,
 ) -> RoundOutcome:
     """As run_round; the processes start together. Raises BadInput, NothingMeasured."""
     parts = _split(workload, due, count)
@@ -79,16 +144,22 @@ async def run_fleet(  # noqa: PLR0913 - called in one place
             Job(target, part, prompts.tokenizer, batch, own, round_index, duration_s, drain_s,
                 silence_timeout_s, stop_saturated)
         )  # fmt: skip
-    workers = [_Worker(await _spawn(), job) for job in jobs]
+    pipes = await asyncio.gather(*(spawn() for _ in jobs), return_exceptions=True)
+    workers = [
+        _Worker(pipe, job)
+        for pipe, job in zip(pipes, jobs, strict=True)
+        if not isinstance(pipe, BaseException)
+    ]
     try:
+        for pipe in pipes:
+            if isinstance(pipe, BaseException):
+                raise pipe
         await asyncio.gather(*(_hand_over(worker) for worker in workers))
-        start_at = time.perf_counter() + _LEAD_S
+        start_at = time.perf_counter() + max(worker.pipe.lead_s for worker in workers)
         await asyncio.gather(*(_drive(worker, start_at, prompts) for worker in workers))
     finally:
         for worker in workers:
-            if worker.process.returncode is None:
-                worker.process.kill()
-            await worker.process.wait()
+            await worker.pipe.stop()
     return _merged(workers)
 
 
@@ -113,19 +184,9 @@ def _split(
     ]
 
 
-async def _spawn() -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tools.load._worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-
-
 async def _hand_over(worker: _Worker) -> None:
     await _tell(worker, worker.job)
-    async with asyncio.timeout(_READY_S):
+    async with asyncio.timeout(READY_S):
         kind, value = await _hear(worker)
     if kind == "bad":
         raise BadInput(*value)
@@ -133,8 +194,8 @@ async def _hand_over(worker: _Worker) -> None:
 
 async def _drive(worker: _Worker, start_at: float, prompts: PromptSource) -> None:
     """Start it, feed it prompts as it asks for them, and take its outcome."""
-    await _tell(worker, start_at)
-    limit_s = worker.job.duration_s + worker.job.drain_s + _READY_S
+    await _tell(worker, start_at + worker.pipe.clock_s)
+    limit_s = worker.job.duration_s + worker.job.drain_s + READY_S
     async with asyncio.timeout(limit_s):
         while worker.outcome is None:
             kind, value = await _hear(worker)
@@ -147,20 +208,11 @@ async def _drive(worker: _Worker, start_at: float, prompts: PromptSource) -> Non
 
 
 async def _tell(worker: _Worker, message: object) -> None:
-    assert worker.process.stdin
-    data = pickle.dumps(message)
-    worker.process.stdin.write(_LENGTH.pack(len(data)) + data)
-    await worker.process.stdin.drain()
+    await worker.pipe.tell(pickle.dumps(message))
 
 
 async def _hear(worker: _Worker) -> tuple[str, Any]:
-    assert worker.process.stdout
-    try:
-        head = await worker.process.stdout.readexactly(_LENGTH.size)
-        data = await worker.process.stdout.readexactly(_LENGTH.unpack(head)[0])
-    except asyncio.IncompleteReadError as error:
-        raise NothingMeasured("процесс генератора нагрузки умер", "Повторите замер") from error
-    message: tuple[str, Any] = pickle.loads(data)  # noqa: S301 - from our own child
+    message: tuple[str, Any] = pickle.loads(await worker.pipe.hear())  # noqa: S301 - our own worker
     return message
 
 

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from knowledge.types import ClosedLoop, OpenLoop, RequestSample, Workload
 from tools.load.arrivals import Due, schedule
@@ -21,6 +22,9 @@ from tools.load.round import Enough, Round
 from tools.load.sample import Recount
 from tools.load.session import Session
 from tools.load.target import Target
+
+if TYPE_CHECKING:
+    from tools.load.fleet import Spawn
 
 __all__ = ["RoundOutcome", "Target", "run_round"]
 
@@ -57,6 +61,7 @@ async def run_round(  # noqa: PLR0913 - all but the first three by name
     stop_saturated: bool = False,
     enough: Enough | None = None,
     processes: int | None = None,
+    spawn: "Spawn | None" = None,
 ) -> RoundOutcome:
     """Load the server for `duration_s`, then wait at most `drain_s` for what is under way.
 
@@ -64,21 +69,22 @@ async def run_round(  # noqa: PLR0913 - all but the first three by name
     the server can't be reached at the start; later failures are samples with an error.
     stop_saturated: end an open-loop round as soon as the queue grows without end. enough: end a
     closed-loop round of one process in its second half, once this is so. processes: None takes more
-    than one for the next round once a core was full.
+    than one for the next round once a core was full. spawn: where they are started, if not here.
     """
     arrival = workload.arrival
     rng = random.Random(f"{seed}/{round_index}")
     due = None if isinstance(arrival, ClosedLoop) else schedule(arrival, duration_s, rng)
     count = processes or prompts.processes
     # A trace's own arrival times are one sequence: it is not split.
-    if count > 1 and (due is None or not prompts.traced):
-        from tools.load.fleet import run_fleet
+    if (count > 1 or spawn) and (due is None or not prompts.traced):
+        from tools.load.fleet import LocalPipe, run_fleet
 
         await _prepare(prompts, _expected(arrival, due, prompts, duration_s))
         outcome = await run_fleet(
             target, workload, prompts, due, count,
             round_index=round_index, duration_s=duration_s, drain_s=drain_s,
             silence_timeout_s=silence_timeout_s, stop_saturated=stop_saturated,
+            spawn=spawn or LocalPipe.spawn,
         )  # fmt: skip
         for sample in outcome.samples if on_sample else ():
             assert on_sample
