@@ -96,7 +96,8 @@ def _values(task: Task, trial: TrialResult, verdict: Verdict | None) -> dict[str
     if rate:
         values[THROUGHPUT] = rate
         if price:
-            used = engines.devices_of(trial.spec.candidate.config)
+            config, whole = trial.spec.candidate.config, task.hardware.device_count
+            used = engines.devices_of(config, otherwise=whole)
             values[COST] = price * used / (rate * 3600 / 1e6)
     if latency:
         values[LATENCY] = latency

@@ -107,7 +107,7 @@ class Arm:
     failure: Failure | None = None
     highest_load: dict[str, float] | None = None
     round_s: float = 0.0
-    ended_early: str = ""
+    ended_early_s: float | None = None
     free_before: int = 0
     machine: tuple[GpuFingerprint, ...] = ()
     busy: tuple[str, ...] = ()
@@ -233,12 +233,11 @@ class Arm:
         async with self.sampler, self.gauges.beside(self.round_s):
             outcome = await self._round(index, self.round_s, enough=enough)
         if outcome.ended_s:
-            self.ended_early = (
-                f"раунд закончен на {outcome.ended_s:.0f}-й секунде из {self.round_s:.0f}: "
-                "обогнать эталон вариант уже не мог"
+            self.world.progress(
+                f"{self.spec.trial_id}: раунд закончен на {outcome.ended_s:.0f}-й секунде из "
+                f"{self.round_s:.0f}, обогнать эталон вариант уже не мог"
             )
-            self.world.progress(f"{self.spec.trial_id}: {self.ended_early}")
-            self.round_s = outcome.ended_s
+            self.round_s = self.ended_early_s = outcome.ended_s
         self.samples += outcome.samples
         self.recounts += outcome.recounts
         self.lags_ms.append(outcome.loop_lag_p99_ms)
@@ -246,8 +245,10 @@ class Arm:
     @property
     def _may_end_early(self) -> bool:
         """One round of a closed loop against a bar; what is compared in turns ends by itself."""
-        closed = isinstance(self.spec.workload.arrival, ClosedLoop)
-        return closed and self.spec.load.rounds == 1 and self.spec.worth_checking is not None
+        load, plan = self.spec.workload, self.spec.load
+        # A trace is no sample of one kind of requests: its second half may be another.
+        steady = isinstance(load.arrival, ClosedLoop) and not load.trace_path
+        return steady and plan.rounds == 1 and self.spec.worth_checking is not None
 
     def _hopeless(self, samples: Sequence[RequestSample]) -> bool:
         bar, arrival = self.spec.worth_checking, self.spec.workload.arrival
@@ -301,7 +302,9 @@ class Arm:
             seed=self.spec.load.seed,
         )
         self.measurement = measured.replace(
-            client_lag_p99_ms=max(self.lags_ms), machine_speed=speeds
+            client_lag_p99_ms=max(self.lags_ms),
+            machine_speed=speeds,
+            ended_early_s=self.ended_early_s,
         )
         if not any(sample.ok for sample in self.samples):
             waited_s = self.round_s + _DRAIN_S
@@ -315,12 +318,7 @@ class Arm:
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),
             warnings=(*self.busy, *seen.warnings),
         )
-        warned = (
-            self.ended_early,
-            *self.measurement.warnings,
-            machine_changed(speeds),
-            *self.telemetry.warnings,
-        )
+        warned = (*self.measurement.warnings, machine_changed(speeds), *self.telemetry.warnings)
         self.measurement = self.measurement.replace(warnings=tuple(filter(None, warned)))
         self.integrity = check(
             self.samples,
@@ -400,6 +398,8 @@ class Arm:
 
     def _worth_checking(self) -> bool:
         bar = self.spec.worth_checking
+        if self.ended_early_s:
+            return False
         if bar is None or self.measurement is None:
             return True
         seen = self.measurement.metrics.get(bar.metric)

@@ -86,7 +86,7 @@ def deployment(record: SessionRecord) -> Deployment:
         command=portable(trial.launch, trial.spec.model.path, trial.spec.candidate.config.env),
         runtime=runtime(engine, hardware.device.kind, version),
         accelerator=hardware.device.kind,
-        devices=engines.devices_of(trial.spec.candidate.config),
+        devices=engines.devices_of(trial.spec.candidate.config, hardware.device_count),
         cores=hardware.cores,
         memory_gib=_memory_gib(trial),
         ready_s=trial.launch.ready_s,

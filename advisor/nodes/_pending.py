@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from advisor.context import Context, figure
+from advisor.context import Context, figure, slos_met
 from advisor.state import State
 from knowledge.types import Hypothesis, TrialSpec, WorthChecking
 
@@ -23,9 +23,11 @@ def pending(state: State, ctx: Context) -> tuple[Hypothesis, TrialSpec]:
     """The hypothesis under test and its trial."""
     ordinal = state["ordinal"]
     hypothesis = next(h for n, h in ctx.store.hypotheses(ctx.session) if n == ordinal)
-    bar = figure(ctx.store.trial(asked_with(state)), hypothesis.metric)
+    reference = ctx.store.trial(asked_with(state))
+    bar = figure(reference, hypothesis.metric)
     worth = None
-    if bar:
+    # Where the reference breaks an SLO, a slower candidate may be kept for coming nearer to it.
+    if bar and reference and slos_met(ctx.task, reference):
         least = 1 + ctx.pace.least_gain
         worth = (
             WorthChecking(metric=hypothesis.metric, at_least=bar.value * least)

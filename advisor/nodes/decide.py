@@ -146,7 +146,7 @@ def judge(
         trial_id=result.trial_id,
         reference_trial_id=reference.trial_id,
         decision=decision,
-        reason=reason + _machine(result, reference),
+        reason=reason + _early(result) + _machine(result, reference),
         speedup=effect,
         detectable_speedup=_detectable(ctx, effect),
         prediction_hit=hypothesis.predicted_speedup.contains(effect.value) if effect else None,
@@ -169,6 +169,14 @@ def _effect(
 
 def _detectable(ctx: Ground, effect: Estimate | None) -> float | None:
     return detectable_speedup(effect, least_gain=ctx.pace.least_gain) if effect else None
+
+
+def _early(result: TrialResult) -> str:
+    """A figure of half a round is wider than others."""
+    ended_s = result.measurement.ended_early_s if result.measurement else None
+    if ended_s is None:
+        return ""
+    return f"; раунд закончен на {ended_s:.0f}-й секунде: обогнать эталон вариант уже не мог"
 
 
 def _machine(result: TrialResult, reference: TrialResult) -> str:

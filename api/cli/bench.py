@@ -40,7 +40,9 @@ def bench(  # noqa: PLR0913 - the options of the command
         "completions", help="completions, chat, tgi, triton или llamacpp."
     ),
     chat: bool = typer.Option(False, help="То же, что --protocol chat."),
-    processes: int | None = typer.Option(None, help="Процессов генератора; обычно выбирает сам."),
+    processes: int | None = typer.Option(
+        None, min=1, help="Процессов генератора; обычно выбирает сам."
+    ),
     executor: str = typer.Option(
         "local", help="Откуда нагрузка: local или ray — с узлов кластера, по процессу на узел."
     ),

@@ -140,6 +140,8 @@ async def _clients(asked: Asked) -> AsyncIterator[tuple[int | None, "Spawn | Non
             raise BadInput(f"--executor {asked.executor} нагрузки не даёт", "Есть: local, ray")
         clients = executor.clients()
         yield asked.processes or max(1, clients.nodes), clients.spawn
+        for said in sorted(clients.warnings):
+            print(said, file=sys.stderr)
 
 
 class _Bench:

@@ -148,6 +148,8 @@ class Measurement(Frozen):
     machine_speed: tuple[float, ...] = ()
     """A fixed piece of work on the idle machine, before every round and after the last: per second.
     Compare only with itself."""
+    ended_early_s: float | None = None
+    """So long its only round lasted, when it was ended because it could not win any more."""
     warnings: tuple[str, ...] = ()
 
 

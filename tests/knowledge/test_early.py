@@ -82,3 +82,8 @@ def test_a_metric_that_half_a_round_can_not_tell_is_never_given_up(metric):
 def test_answers_that_failed_are_none():
     broken = [s.model_copy(update={"error": "http 500"}) for s in answered(0, 30.0)]
     assert not out_of_reach(broken, Metric.OUTPUT_TOKENS_PER_S, streams=STREAMS, at_least=1e9)
+
+
+def test_single_tokens_have_no_pace_to_judge():
+    single = [s.model_copy(update={"output_tokens": 1}) for s in answered(0, 30.0)]
+    assert not out_of_reach(single, Metric.TPOT_P50_MS, streams=STREAMS, at_most=1e-9)

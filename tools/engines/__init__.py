@@ -32,9 +32,10 @@ def load(name: str) -> "Engine":
     return engine
 
 
-def devices_of(config: "EngineConfig") -> int:
-    """How many devices of a machine a configuration takes."""
+def devices_of(config: "EngineConfig", otherwise: int = 1) -> int:
+    """How many devices of a machine a configuration takes; `otherwise` where the engine does not
+    say (some take all that they see)."""
     from tools.engines.base import Spreading
 
     engine = load(config.engine)
-    return engine.devices(config) if isinstance(engine, Spreading) else 1
+    return engine.devices(config) if isinstance(engine, Spreading) else otherwise

@@ -104,6 +104,9 @@ class TensorRtLlm:
         left = max(0, hardware.device.memory_bytes - model.weights_bytes)
         return model.weights_bytes + int(share * left)
 
+    def devices(self, config: EngineConfig) -> int:
+        return _flags.product(config, "tp_size", "pp_size")
+
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         text = "\n".join(log_tail)
         if _NO_ROOM.search(text):

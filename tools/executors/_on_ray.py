@@ -1,7 +1,6 @@
 """The side of a Ray worker: one step at a time, its lines as they come, then what came of it."""
 
 import asyncio
-import os
 import platform
 from collections import deque
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from knowledge.errors import AdvisorError, SetupFailed
 from knowledge.types import Hardware
 from tools import hardware as machine
 from tools._nvml import fingerprints
+from tools._priority import normal_priority
 from tools.executors.base import Step
 from tools.home import Home
 from tools.preparing import World
@@ -37,7 +37,7 @@ def work(
     import uvloop
 
     yield BEGUN, import_module("ray").get_runtime_context().get_node_id()
-    lines: deque[str] = deque(_niceness())
+    lines = deque(filter(None, [normal_priority()]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         loop, news = runner.get_loop(), asyncio.Event()
 
@@ -62,18 +62,6 @@ def work(
             yield DONE, running.result()
         except AdvisorError as error:
             yield FAILED, error
-
-
-def _niceness() -> Iterator[str]:
-    """Ray starts its workers with a low priority, which servers would inherit: others on the node
-    would slow down what is measured."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-    except PermissionError:
-        yield (
-            f"Ray понизил приоритет воркера (nice {os.nice(0)}), и вернуть его нельзя: "
-            "запускайте узлы с RAY_worker_niceness=0"
-        )
 
 
 async def _begin(

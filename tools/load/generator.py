@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from knowledge.errors import BadInput
 from knowledge.types import ClosedLoop, OpenLoop, RequestSample, Workload
 from tools.load.arrivals import Due, schedule
 from tools.load.clock import LoopLag, without_gc
@@ -75,6 +76,11 @@ async def run_round(  # noqa: PLR0913 - all but the first three by name
     rng = random.Random(f"{seed}/{round_index}")
     due = None if isinstance(arrival, ClosedLoop) else schedule(arrival, duration_s, rng)
     count = processes or prompts.processes
+    if spawn and due is not None and prompts.traced:
+        raise BadInput(
+            "запросы из файла с интервалами отправки не делятся между клиентами",
+            "Задайте --concurrency вместо --rate или возьмите --executor local",
+        )
     # A trace's own arrival times are one sequence: it is not split.
     if (count > 1 or spawn) and (due is None or not prompts.traced):
         from tools.load.fleet import LocalPipe, run_fleet

@@ -36,6 +36,26 @@ def pins(root: str, extras: Collection[str] = ()) -> dict[str, str]:
     return found
 
 
+def missing(root: str, extras: Collection[str]) -> list[str]:
+    """Extras that there are not, and packages of theirs that are not installed here."""
+    known = importlib.metadata.metadata(root).get_all("Provides-Extra") or []
+    found = [f"extra {extra}" for extra in extras if extra not in known]
+    needs = [Requirement(text) for text in importlib.metadata.requires(root) or ()]
+    for need in needs:
+        wanted = any(
+            need.marker and need.marker.evaluate(_TARGET | {"extra": extra}) for extra in extras
+        )
+        if wanted and not (need.marker and need.marker.evaluate(_TARGET | {"extra": ""})):
+            try:
+                importlib.metadata.version(need.name)
+            except importlib.metadata.PackageNotFoundError:
+                found.append(need.name)
+    return found
+
+
 if __name__ == "__main__":
-    for name, version in sorted(pins(_ROOT, sys.argv[1:]).items()):
+    asked = [word for text in sys.argv[1:] for word in text.split(",") if word]
+    if lacking := missing(_ROOT, asked):
+        sys.exit(f"not here: {', '.join(lacking)}; pip install 'inference-advisor[EXTRA]' first")
+    for name, version in sorted(pins(_ROOT, asked).items()):
         print(f"{name}=={version}")

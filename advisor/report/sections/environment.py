@@ -52,9 +52,9 @@ def _executor(ctx: ReportContext) -> list[list[str]]:
     options = ctx.record.options
     if not (name := options.get("executor")):
         return []
-    parallel = options.get("parallel")
-    how = f"по {parallel}" if parallel else "по стольку, сколько влезает"
-    return [["Исполнитель", f"{name}: гипотезы меряются одновременно {how}, каждая на своих GPU"]]
+    parallel = options.get("parallel") or "сколько влезает"
+    own = "на своих GPU" if ctx.record.task.hardware.device.kind == "cuda" else "на своём узле"
+    return [["Исполнитель", f"{name}; гипотез сразу: {parallel}, каждая {own}"]]
 
 
 def _method(ctx: ReportContext) -> str:
@@ -79,6 +79,11 @@ def _method(ctx: ReportContext) -> str:
         "медленной части шума с квантилями Стьюдента: волны, которыми идут токены, ошибкой "
         "среднего не служат."
     )
+    if any(t.measurement and t.measurement.ended_early_s for t in ctx.record.trials):
+        sentence += (
+            " Раунд гипотезы, которая обогнать эталон уже не могла, кончался раньше, но не раньше "
+            "своей середины."
+        )
     if ctx.record.production and ctx.record.production.stopping:
         sentence += (
             " Production-проверка идёт по очереди и кончается, как только ответ ясен; её интервал "

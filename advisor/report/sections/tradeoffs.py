@@ -129,7 +129,8 @@ def _cost(ctx: ReportContext, best: TrialResult) -> list[str]:
     if rate is None or rate.value <= 0:
         return []
     hardware = ctx.record.task.hardware
-    device, used = hardware.device, engines.devices_of(best.spec.candidate.config)
+    device, config = hardware.device, best.spec.candidate.config
+    used = engines.devices_of(config, otherwise=hardware.device_count)
     per_hour = rate.value * 3600 / 1e6
     whole = used >= hardware.device_count
     who = "машина" if whole else f"реплика (GPU: {used} из {hardware.device_count})"

@@ -219,5 +219,14 @@ def test_the_command_starts_the_session_where_it_ran() -> None:
     record = ex.RECORD.replace(options=ex.RECORD.options | {"executor": "ray", "parallel": 2})
     text = text_of(record)
     assert "--executor ray --parallel 2\n```" in text
-    assert "| Исполнитель | ray: гипотезы меряются одновременно по 2," in text
+    assert "| Исполнитель | ray; гипотез сразу: 2, каждая на своём узле |" in text
     assert "Исполнитель" not in text_of(ex.RECORD)
+
+
+def test_a_round_ended_early_is_told_with_the_method() -> None:
+    assert "кончался раньше" not in text_of(ex.RECORD)
+    first = next(t for t in ex.RECORD.trials if t.spec.purpose == "hypothesis" and t.measurement)
+    assert first.measurement
+    early = first.replace(measurement=first.measurement.replace(ended_early_s=8.0))
+    trials = tuple(early if t is first else t for t in ex.RECORD.trials)
+    assert "кончался раньше" in text_of(ex.RECORD.replace(trials=trials))

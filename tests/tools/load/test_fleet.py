@@ -1,12 +1,14 @@
 """Several processes do what one does: all of the load, in one outcome."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from knowledge.errors import BadInput
 from knowledge.types import ClosedLoop, Constant, Workload
 from tests.tools.load.server import ExactServer, Script
+from tools.load.fleet import LocalPipe
 from tools.load.generator import run_round
 from tools.load.prompts import PromptSource
 from tools.load.target import Target
@@ -51,3 +53,18 @@ async def test_a_server_that_is_not_there_is_bad_input(workload: Make) -> None:
             Target("http://127.0.0.1:9", "x"), asked, PromptSource(asked, None, 1),
             round_index=0, duration_s=0.5, drain_s=2, seed=1, processes=2,
         )  # fmt: skip
+
+
+async def test_a_trace_with_arrivals_is_not_shared_out_silently(
+    workload: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text('{"prompt": "one", "output_tokens": 4}\n', encoding="utf-8")
+    asked = workload(arrival=Constant(rate_per_s=50), trace_path=str(path))
+    async with ExactServer() as server:
+        with pytest.raises(BadInput, match="не делятся"):
+            await run_round(
+                Target(server.url, "exact"), asked, PromptSource(asked, None, 1), round_index=0,
+                duration_s=0.5, drain_s=2, seed=1, processes=2, spawn=LocalPipe.spawn,
+            )  # fmt: skip
+    assert server.log == []

@@ -55,7 +55,7 @@ async def test_streams_are_shared_out_over_the_cluster(ray: Any, workload: Make)
     async with ExactServer(Script(ttft_s=0.005, itl_s=0.001, usage="final")) as server:
         outcome = await run_round(
             Target(server.url, "exact"), asked, PromptSource(asked, None, 1),
-            round_index=2, duration_s=0.8, drain_s=2, seed=1, processes=2, spawn=spawn,
+            round_index=2, duration_s=2.0, drain_s=2, seed=1, processes=2, spawn=spawn,
         )  # fmt: skip
     assert len(pipes) == outcome.client.processes == 2
     assert all(abs(pipe.clock_s) < 0.2 for pipe in pipes)  # one machine: one clock
@@ -105,7 +105,7 @@ async def test_bench_offers_its_load_from_every_node(ray: Any, tmp_path: Path) -
             url=server.url, request=request, arrival=bench_run.ArrivalOptions(), warmup_s=0.0,
             duration_s=0.6, executor="ray", json_file=str(tmp_path / "found.json"),
         )  # fmt: skip
-        assert await bench_run.run(asked) in (0, 3)  # 3: a busy machine made the client the limit
+        assert await bench_run.run(asked) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["client"]["processes"] == 1  # the cluster has one node
     assert found["metrics"]["requests_per_s"]["value"] > 0
