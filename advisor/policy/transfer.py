@@ -6,7 +6,7 @@ from advisor.context import Context, figure
 from advisor.policy.base import Seen
 from advisor.policy.space import settings_of
 from advisor.profiling import profile_of
-from knowledge.types import Task
+from knowledge.types import Hardware, Task
 from tools.store import SessionRow
 
 _SESSIONS = 8
@@ -44,13 +44,20 @@ def similar(one: Task, other: Task) -> bool:
     ratio = max(ours.active_parameters, 1) / max(theirs.active_parameters, 1)
     return (
         one.engine == other.engine
-        and one.hardware.device.name == other.hardware.device.name
+        and _same_device(one.hardware, other.hardware)
         and one.objective.metric == other.objective.metric
         and (ours.attention, bool(ours.experts)) == (theirs.attention, bool(theirs.experts))
         and ours.quantization == theirs.quantization
         and 1 / _SIZES <= ratio <= _SIZES
         and profile_of(one).regime == profile_of(other).regime
     )
+
+
+def _same_device(one: Hardware, other: Hardware) -> bool:
+    """A GPU is known by its name; the host beside it matters less."""
+    if one.device.kind == "cpu":
+        return one.machine == other.machine
+    return one.device.name == other.device.name
 
 
 def _same_engine(row: SessionRow, ctx: Context) -> bool:

@@ -97,6 +97,14 @@ class Hardware(Frozen):
     software: dict[str, str] = {}
     """Kernel, Python and driver versions."""
 
+    @property
+    def machine(self) -> str:
+        """What has to be equal for figures to be compared. The name of a virtual CPU says little:
+        one cloud gives an "AMD EPYC" with AVX-512 today and one without it, thrice as slow,
+        tomorrow."""
+        isa = "+".join(self.isa) or "no SIMD"
+        return f"{self.device_count} × {self.device.name}, {self.cores} × {self.cpu_name} ({isa})"
+
 
 class ClosedLoop(Frozen):
     """So many streams, each sends its next request when the last one ended."""

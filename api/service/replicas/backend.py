@@ -11,7 +11,7 @@ from api.service.lanes import Lanes
 from api.service.remote_store import Methods
 from api.service.replicas.beat import Beat
 from api.service.replicas.checkpoints import checkpoint_methods
-from api.service.replicas.leases import LeasedJobs, LeaseLost, machine_of
+from api.service.replicas.leases import LeasedJobs, LeaseLost
 from api.service.replicas.tables import PostgresTables
 from knowledge.errors import StoreError
 from knowledge.types import Hardware
@@ -49,7 +49,7 @@ class Replicas:
             self.tables.close()
             raise
         self.jobs = LeasedJobs(
-            self.tables, lambda session: machine_of(self._store.task(session).hardware)
+            self.tables, lambda session: self._store.task(session).hardware.machine
         )
         self._beat = Beat(self.jobs, self._store)
 
@@ -64,7 +64,7 @@ class Replicas:
             holder.release()
 
     def begin(self, hardware: Hardware) -> None:
-        self.jobs.machine = machine_of(hardware)
+        self.jobs.machine = hardware.machine
 
     def attend(self, lanes: Lanes, events: Events) -> None:
         self._beat.start(lanes, events)

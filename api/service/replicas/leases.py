@@ -10,7 +10,6 @@ from api.service.database import now_text
 from api.service.jobs import COLUMNS, Job, Jobs, JobState, job_of
 from api.service.replicas.tables import PostgresTables
 from knowledge.errors import StoreError
-from knowledge.types import Hardware
 
 LEASE_S = 12.0
 _UNTIL = f"clock_timestamp() + interval '{LEASE_S:g} seconds'"
@@ -31,13 +30,6 @@ class Orphan:
     session: str
     holder: str
     state: JobState
-
-
-def machine_of(hardware: Hardware) -> str:
-    """What must be equal for a session to go on elsewhere."""
-    return (
-        f"{hardware.device_count} × {hardware.device.name}, {hardware.cores} × {hardware.cpu_name}"
-    )
 
 
 class LeasedJobs(Jobs):

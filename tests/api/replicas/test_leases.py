@@ -16,7 +16,7 @@ from tools.store import Status
 
 pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
-from api.service.replicas.leases import LeasedJobs, LeaseLost, machine_of
+from api.service.replicas.leases import LeasedJobs, LeaseLost
 from api.service.replicas.tables import PostgresTables
 from tools.store.postgres import PostgresStore
 from tools.store.sample_files import InFolder
@@ -127,7 +127,7 @@ def test_a_cancellation_reaches_the_holder_and_outlives_who_asked(tables: Postgr
 
 
 def test_a_session_runs_on_machines_of_its_kind_alone(tables: PostgresTables) -> None:
-    one, unlike = jobs_of(tables), jobs_of(tables, machine=machine_of(ex.TASK.hardware))
+    one, unlike = jobs_of(tables), jobs_of(tables, machine=ex.TASK.hardware.machine)
     one.add(job("s"))
     assert unlike.take() is None
     assert one.take()
