@@ -8,11 +8,11 @@ import pytest
 
 from advisor.policy import load
 from bench._grid_plans import PLANS, Plan
-from bench.record_grid import _name, recorded, save, spread
+from bench.record_grid import _name, leaders, recorded, save, spread
 from bench.search.grids import read
 from bench.search.handin import surface_of
 from bench.search.replay import replay
-from knowledge.types import Metric
+from knowledge.types import Metric, Objective
 
 METRIC = "output_tokens_per_s"
 
@@ -62,6 +62,21 @@ def test_how_far_the_machine_is_from_standing_still_is_told(tmp_path: Path):
     save(path, [(name, task.model_dump_json(), "{}", None, 30.0, 20.0, "{}")])
     assert [line.rpartition(" ")[2] for line in spread(path, [task])] == ["10.0%"]
     assert spread(path, [task.replace(flags={"a": 1})]) == []
+
+
+def test_the_best_of_every_workload_are_measured_once_more(tmp_path: Path):
+    path, task = tmp_path / "grid.parquet", surface_of(0).task.replace(engine="vllm")
+    slow = task.replace(objective=Objective.TPOT, workload=task.workload.replace(name="other"))
+    figures = {None: (100.0, 9.0), 8: (130.0, 30.0), 16: (90.0, 5.0), 32: (140.0, 40.0)}
+    for value, (rate, tpot) in figures.items():
+        chosen = json.dumps({"max-num-seqs": value} if value else {})
+        for one, metric, seen in ((task, METRIC, rate), (slow, "tpot_p50_ms", tpot)):
+            metrics = json.dumps({metric: [seen] * 3})
+            save(path, [(_name(one), one.model_dump_json(), chosen, None, 30.0, 20.0, metrics)])
+    dead = (_name(task), task.model_dump_json(), '{"max-num-seqs": 64}', "crash", 0.0, 0.0, "{}")
+    save(path, [dead])
+    assert leaders(path, [task, slow], 1) == [{"max-num-seqs": 32}, {"max-num-seqs": 16}]
+    assert leaders(path, [task], 9)[-1] == {"max-num-seqs": 16}
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
