@@ -68,6 +68,7 @@ def _row(space: str, surface: Surface, found: Run) -> dict[str, Any]:
         "failures": found.failures,
         "handed_in": found.handed_in,
         "default": surface.gain(surface.task.default),
+        "default_regret": 1 - math.exp(surface.gain(surface.task.default) - surface.best),
         "cards_agree": surface.cards_agree,
         "configurations": len(surface.rows),
         "best_gain": math.exp(surface.best),
@@ -75,20 +76,22 @@ def _row(space: str, surface: Surface, found: Run) -> dict[str, Any]:
 
 
 def summary(rows: Sequence[dict[str, Any]], trials: int) -> dict[str, Any]:
-    """Medians over the seeds. A run that never gets there counts as two budgets."""
+    """Medians over the seeds. A run that never gets there counts as two budgets, one whose default
+    is there already as no trial."""
+    courses = [[row["default_regret"], *row["regret"]] for row in rows]
     reached = [
-        next((k + 1 for k, r in enumerate(row["regret"]) if 1 - r >= 0.98), 2 * trials)
-        for row in rows
+        next((k for k, regret in enumerate(course) if regret <= 0.02), 2 * trials)
+        for course in courses
     ]
     seconds = [
-        row["seconds"][at - 1] if at <= len(row["seconds"]) else math.nan
+        [0.0, *row["seconds"]][at] if at <= len(row["seconds"]) else math.nan
         for row, at in zip(rows, reached, strict=True)
     ]
     known = [s for s in seconds if not math.isnan(s)]
 
     def regret(share: float) -> float:
-        at = max(0, round(share * trials) - 1)
-        return median(row["regret"][min(at, len(row["regret"]) - 1)] for row in rows)
+        at = round(share * trials)
+        return median(course[min(at, len(course) - 1)] for course in courses)
 
     return {
         "seeds": len(rows),
@@ -98,7 +101,7 @@ def summary(rows: Sequence[dict[str, Any]], trials: int) -> dict[str, Any]:
         "regret_25": regret(0.25),
         "regret_50": regret(0.5),
         "regret_100": regret(1.0),
-        "mean_regret_100": fmean(row["regret"][-1] for row in rows),
+        "mean_regret_100": fmean(course[-1] for course in courses),
         "failures": fmean(row["failures"] for row in rows),
         "below_default": sum(row["handed_in"] < row["default"] - 0.03 for row in rows),
     }
@@ -176,6 +179,24 @@ def _show(result: dict[str, Any], trials: int) -> None:
                 f"{one['regret_25']:6.1%} {one['regret_50']:6.1%} {one['regret_100']:6.1%}"
                 f"   {one['failures']:8.1f}  {took:>9}"
             )
+        _show_aims(space["policies"], trials)
+
+
+def _show_aims(policies: dict[str, Any], trials: int) -> None:
+    """What was promised of the portfolio, against what was seen."""
+    others = [name for name in ("search", "smac") if name in policies]
+    if "portfolio" not in policies or not others:
+        return
+    ours = policies["portfolio"]
+    theirs = min(policies[name]["trials_to_98"] for name in others)
+    worse = ours["mean_regret_100"] - min(policies[name]["mean_regret_100"] for name in others)
+    half = "yes" if ours["trials_to_98"] <= theirs / 2 else "NO"
+    print(
+        f"98 % of the best in at most half the trials of {' and '.join(others)}: {half} "
+        f"({ours['trials_to_98']:.0f} against {theirs:.0f}{', never' if theirs > trials else ''});"
+        f" mean regret after {trials} trials {max(0.0, worse):.1%} above the better of them;"
+        f" handed in below the default: {ours['below_default']} of {ours['seeds']}"
+    )
 
 
 def _show_hand_in(handed: Sequence[HandIn]) -> None:
