@@ -8,10 +8,11 @@ user.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 from pydantic_core import from_json
@@ -63,12 +64,35 @@ class LlmBudget:
         return spent / 1e6
 
 
+class Answered(NamedTuple):
+    """What an LLM said."""
+
+    text: str
+    cut: bool
+    """Its tokens ran out before it had finished."""
+    used: tuple[int, int]
+    """Tokens in and out."""
+
+
+class AskFailed(Exception):
+    """No answer: the name of what went wrong."""
+
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[Answered]]
+"""A prompt and the JSON schema of its answer. Raises AskFailed."""
+
+
 @dataclass(frozen=True)
 class Adviser:
-    """The endpoint with its budget."""
+    """Who is asked, and what it may take."""
 
-    endpoint: "LlmEndpoint"
+    ask: Ask
     budget: LlmBudget
+
+    @classmethod
+    def at(cls, endpoint: "LlmEndpoint", budget: LlmBudget) -> "Adviser":
+        """An OpenAI-compatible endpoint."""
+        return cls(partial(_ask, endpoint), budget)
 
 
 class Spent(Frozen):
@@ -105,12 +129,10 @@ async def consult(ctx: Context, view: View) -> None:
     adviser = ctx.adviser
     if adviser is None or not _due(ctx, view, adviser):
         return
-    import openai
-
     prompt, schema, choices = _question(view)
     used = (0, 0)
     try:
-        text, cut, used = await _ask(adviser, prompt, schema)
+        text, cut, used = await adviser.ask(prompt, schema)
         answer = _whole_part(text) if cut else _Answer.model_validate_json(text)
         advice, refused = _checked(answer, choices)
         spent: dict[str, object] = _spent(adviser, used)
@@ -122,10 +144,9 @@ async def consult(ctx: Context, view: View) -> None:
             at_trial=len(view.trials),
             **spent,
         )
-    except (openai.OpenAIError, ValidationError, ValueError, IndexError) as error:
-        ctx.emit(
-            FAILED, reason=type(error).__name__, at_trial=len(view.trials), **_spent(adviser, used)
-        )
+    except (AskFailed, ValidationError, ValueError, IndexError) as error:
+        reason = str(error) if isinstance(error, AskFailed) else type(error).__name__
+        ctx.emit(FAILED, reason=reason, at_trial=len(view.trials), **_spent(adviser, used))
 
 
 def _due(ctx: Context, view: View, adviser: Adviser) -> bool:
@@ -144,14 +165,18 @@ def _spent(adviser: Adviser, used: tuple[int, int]) -> dict[str, object]:
     return {"tokens": sum(used), "usd": adviser.budget.cost_usd(*used)}
 
 
-async def _ask(
-    adviser: Adviser, prompt: str, schema: dict[str, Any]
-) -> tuple[str, bool, tuple[int, int]]:
-    """The text of the answer, whether it was cut off, and tokens in and out. Raises
-    openai.OpenAIError."""
+async def _ask(endpoint: "LlmEndpoint", prompt: str, schema: dict[str, Any]) -> Answered:
+    from openai import OpenAIError
+
+    try:
+        return await _answer(endpoint, prompt, schema)
+    except OpenAIError as error:
+        raise AskFailed(type(error).__name__) from error
+
+
+async def _answer(endpoint: "LlmEndpoint", prompt: str, schema: dict[str, Any]) -> Answered:
     from openai import AsyncOpenAI
 
-    endpoint = adviser.endpoint
     async with AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,
@@ -175,8 +200,8 @@ async def _ask(
     text = answer.choices[0].message.content or ""
     cut = answer.choices[0].finish_reason == "length"
     if usage:
-        return text, cut, (usage.prompt_tokens, usage.completion_tokens)
-    return text, cut, (round(len(prompt) / _CHARACTERS_PER_TOKEN), len(text))
+        return Answered(text, cut, (usage.prompt_tokens, usage.completion_tokens))
+    return Answered(text, cut, (round(len(prompt) / _CHARACTERS_PER_TOKEN), len(text)))
 
 
 def _whole_part(text: str) -> _Answer:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from api import advice
 from api.service.events import Events
 from api.service.jobs import Job
 from api.service.remote_store import Methods, methods, serve
@@ -191,7 +192,9 @@ class Lanes:
         if self._closing or self._cancelling(job.session):
             self.cancel(job.session, 0)
         connection = Connection(ours.detach())
-        server = threading.Thread(target=self._serve, args=(connection, running), daemon=True)
+        loop = asyncio.get_running_loop()
+        llm = advice.offered(self._settings, loop, lambda: process.returncode is None)
+        server = threading.Thread(target=self._serve, args=(connection, running, llm), daemon=True)
         server.start()
         code = await process.wait()
         await asyncio.to_thread(server.join)
@@ -201,11 +204,12 @@ class Lanes:
         running.kill()  # what its process group still holds
         await self._patient(self._conclude, job, code)
 
-    def _serve(self, connection: Connection, running: Running) -> None:
+    def _serve(self, connection: Connection, running: Running, llm: Methods) -> None:
         store, more = self._backend.ledger(running.session, running.kill)
         append = functools.partial(self.append, store=store)
         offered: Methods = {**methods(store), "append": append, **more}
-        serve(connection, {name: self._backend.patient(one) for name, one in offered.items()})
+        patient = {name: self._backend.patient(one) for name, one in offered.items()}
+        serve(connection, {**patient, **llm})
 
     def _cancelling(self, session: str) -> bool:
         job = self._jobs.get(session)

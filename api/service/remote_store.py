@@ -15,6 +15,8 @@ _METHODS = frozenset(
 )  # fmt: skip
 _CHECKPOINTS = frozenset(("checkpoint", "put_checkpoint", "put_checkpoint_writes"))
 """Offered where the service keeps the checkpoints; see api.service.remote_saver."""
+_LLM = frozenset(("llm_budget", "ask_llm"))
+"""Not the store's, but the same pipe's; see api.advice."""
 _ERRORS: dict[str, type[BadInput] | type[StoreError]] = {
     "BadInput": BadInput,
     "StoreError": StoreError,
@@ -29,7 +31,7 @@ class RemoteStore:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in _METHODS | _CHECKPOINTS:
+        if name not in _METHODS | _CHECKPOINTS | _LLM:
             raise AttributeError(name)
 
         def call(*args: object, **kwargs: object) -> Any:

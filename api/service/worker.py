@@ -21,10 +21,10 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import RunControl
 
 from advisor import runner
-from api.advice import adviser_of
+from advisor.policy.advice import Adviser
+from api.advice import adviser_over
 from api.service.remote_saver import RemoteSaver
 from api.service.remote_store import RemoteStore, as_store
-from api.settings import Settings
 from knowledge.errors import AdvisorError
 from tools.home import Home
 from tools.objects import Objects
@@ -35,7 +35,11 @@ CANCELLED = 130
 
 
 async def _run(
-    session: str, store: Store, home: Home, saver: BaseCheckpointSaver[str] | None
+    session: str,
+    store: Store,
+    home: Home,
+    saver: BaseCheckpointSaver[str] | None,
+    adviser: Adviser | None,
 ) -> None:
     control = RunControl()
     this = asyncio.current_task()
@@ -52,7 +56,6 @@ async def _run(
         store.append(session, "failed", {"message": str(error)})
         raise
     # The service publishes what is appended; there is nobody else to tell.
-    adviser = adviser_of(Settings())
     await runner.resume(
         session, store, home, lambda _event: None, control, adviser=adviser, saver=saver
     )
@@ -75,7 +78,7 @@ def main(argv: list[str]) -> int:
 
         remote = RemoteStore(connection)
         saver = RemoteSaver(remote) if argv[5:] == ["shared"] else None
-        uvloop.run(_run(argv[1], as_store(remote), home, saver))
+        uvloop.run(_run(argv[1], as_store(remote), home, saver, adviser_over(remote)))
     except asyncio.CancelledError:
         return CANCELLED
     except AdvisorError as error:

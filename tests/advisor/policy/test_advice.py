@@ -12,52 +12,16 @@ from advisor import runner
 from advisor.consultation.types import LlmEndpoint
 from advisor.policy.advice import ASKED, FAILED, Adviser, LlmBudget, spent_of
 from tests.advisor.simulated import task
+from tests.recorded_llm import RecordedLlm
 from tools.home import Home
 from tools.store import SessionRecord, Status, Store
 
 SECRET = "sk-very-secret"
 
 
-class _Endpoint:
-    """Answers every chat completion with the recorded content, or an error status."""
-
-    def __init__(self) -> None:
-        self.content: str = ""
-        self.status = 200
-        self.finish = "stop"
-        self.silent = False
-        self.requests: list[dict[str, Any]] = []
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = next(
-            int(line.split(":")[1])
-            for line in head.split("\r\n")
-            if line.startswith("content-length")
-        )
-        self.requests.append(json.loads(await reader.readexactly(length)))
-        if self.silent:
-            await asyncio.sleep(5)
-        message = {"role": "assistant", "content": self.content}
-        body = {
-            "id": "1", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{"index": 0, "message": message, "finish_reason": self.finish}],
-            "usage": {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000},
-        }  # fmt: skip
-        text = json.dumps(body if self.status == 200 else {"error": {"message": "no"}}).encode()
-        writer.write(
-            f"HTTP/1.1 {self.status} X\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            f"content-length: {len(text)}\r\n\r\n".encode()
-            + text
-        )
-        await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
-async def endpoint() -> AsyncIterator[_Endpoint]:
-    script = _Endpoint()
+async def endpoint() -> AsyncIterator[RecordedLlm]:
+    script = RecordedLlm()
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     script.port = server.sockets[0].getsockname()[1]
     yield script
@@ -77,7 +41,7 @@ async def _session(
     asked = task(model, trials=1).replace(policy="llm")
     options = runner.Options(naive=False, reports=out)
     return await runner.start(
-        asked, options, store, home, lambda _: None, adviser=Adviser(llm, LlmBudget(**budget))
+        asked, options, store, home, lambda _: None, adviser=Adviser.at(llm, LlmBudget(**budget))
     )
 
 
@@ -86,7 +50,7 @@ def _answer(*proposals: dict[str, Any], comment: str = "") -> str:
 
 
 async def test_what_exists_is_measured_and_what_does_not_is_refused(
-    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+    endpoint: RecordedLlm, tiny_model: Path, store: Store, home: Home, tmp_path: Path
 ) -> None:
     endpoint.content = _answer(
         {"technique": "magic", "settings": {}, "reason": "x"},
@@ -119,7 +83,7 @@ async def test_what_exists_is_measured_and_what_does_not_is_refused(
 
 @pytest.mark.parametrize("trouble", ["json", "schema", "rate", "error", "silence", "dead"])
 async def test_without_a_useful_answer_the_session_goes_on(
-    trouble: str, endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+    trouble: str, endpoint: RecordedLlm, tiny_model: Path, store: Store, home: Home, tmp_path: Path
 ) -> None:
     endpoint.content = "{oops" if trouble == "json" else '{"proposals": 3}'
     endpoint.status = {"rate": 429, "error": 500}.get(trouble, 200)
@@ -132,7 +96,7 @@ async def test_without_a_useful_answer_the_session_goes_on(
 
 
 async def test_of_an_answer_cut_off_what_was_whole_counts(
-    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+    endpoint: RecordedLlm, tiny_model: Path, store: Store, home: Home, tmp_path: Path
 ) -> None:
     whole = {"technique": "settings", "settings": {"max-num-seqs": 8}, "reason": "Меньше шагов."}
     endpoint.content = _answer(whole, whole)[:-60]
@@ -145,7 +109,7 @@ async def test_of_an_answer_cut_off_what_was_whole_counts(
 
 
 async def test_an_answer_cut_off_too_early_is_no_advice(
-    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+    endpoint: RecordedLlm, tiny_model: Path, store: Store, home: Home, tmp_path: Path
 ) -> None:
     endpoint.content, endpoint.finish = '{"proposals": [{"technique": "sett', "length"
     record = await _session(tiny_model, store, home, tmp_path, endpoint.port)
@@ -154,7 +118,7 @@ async def test_an_answer_cut_off_too_early_is_no_advice(
 
 
 async def test_an_empty_purse_asks_nothing(
-    endpoint: _Endpoint, tiny_model: Path, store: Store, home: Home, tmp_path: Path
+    endpoint: RecordedLlm, tiny_model: Path, store: Store, home: Home, tmp_path: Path
 ) -> None:
     record = await _session(tiny_model, store, home, tmp_path, endpoint.port, tokens=100)
     assert record.row.status is Status.DONE
