@@ -265,10 +265,9 @@ def objective_of(name: str) -> Objective:
 
 
 def _policy(name: str) -> str:
-    from advisor.policy import names
+    from advisor.policy import require
 
-    if name not in names():
-        raise BadInput(f"неизвестная политика {name!r}", f"Есть: {', '.join(names())}")
+    require(name)
     return name
 
 

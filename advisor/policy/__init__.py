@@ -112,6 +112,15 @@ def load(name: str) -> Policy:
     return policy
 
 
+def require(name: str) -> None:
+    """Before anything is measured: that there is such a policy and what it needs. Raises
+    BadInput."""
+    load(name)
+    needed = getattr(importlib.import_module(f"advisor.policy.{name}"), "require", None)
+    if needed:
+        needed()
+
+
 def is_quick_start(hypothesis: Hypothesis) -> bool:
     """Whether its technique makes the engine start faster, whatever it does to the speed."""
     return any(

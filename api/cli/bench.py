@@ -68,7 +68,7 @@ def bench(  # noqa: PLR0913 - the options of the command
     from knowledge.quantities import parse_duration
 
     if calibrate:
-        return interruptible(bench_run.calibrated(json_file))
+        return interruptible(bench_run.calibrated(json_file), resumable=False)
     if url is None:
         raise BadInput("не указан адрес сервера", "Например: advisor bench http://127.0.0.1:8000")
     if chat and protocol not in ("completions", "chat"):
@@ -96,4 +96,4 @@ def bench(  # noqa: PLR0913 - the options of the command
         files={"html": html, "vllm": vllm_json, "guidellm": guidellm_json},
         json_file=json_file,
     )
-    return interruptible(bench_run.run(asked))
+    return interruptible(bench_run.run(asked), resumable=False)

@@ -30,7 +30,7 @@ def workload(
 ) -> int:
     """Lengths, burstiness, what prompts share, near-duplicates."""
     if source.startswith(("http://", "https://")):
-        return interruptible(_server(source, json_file))
+        return interruptible(_server(source, json_file), resumable=False)
     from knowledge.errors import BadWorkload
     from knowledge.presets import PRESETS, preset
     from tools.load import Tokenizer, load_trace

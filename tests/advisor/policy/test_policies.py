@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.policy import load, names
+from advisor.policy import load, names, require
 from advisor.policy.costs import costs_of
 from advisor.policy.loop import AskTell
 from advisor.policy.points import nearest
@@ -111,6 +111,15 @@ def test_a_card_against_what_is_fixed_is_left_out_and_ends_no_session():
 def test_an_unknown_policy_is_named():
     with pytest.raises(BadInput, match="portfolio"):
         load("oracle")
+
+
+def test_a_policy_without_its_package_is_refused_before_anything_runs(monkeypatch):
+    require("portfolio")
+    monkeypatch.setattr("advisor.policy.smac.find_spec", lambda _: None)
+    with pytest.raises(BadInput, match="пакет smac"):
+        require("smac")
+    with pytest.raises(BadInput, match="portfolio"):
+        require("oracle")
 
 
 def test_two_failures_rule_out_what_they_share_and_larger_values_of_it():
