@@ -54,6 +54,8 @@ class Pace:
     deadline_s: float = 420.0
     launch_cv: float = 0.015
     """Relative spread of the same configuration from launch to launch."""
+    launch_repeats: int = 0
+    """Launches on this machine that tell of it; 0: it is assumed."""
     least_gain: float = 0.01
     """A gain whose lower bound lies below this is not worth a change."""
 

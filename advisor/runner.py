@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command
 
-from advisor import approval
+from advisor import approval, launch_noise
 from advisor.context import Context, OnEvent
 from advisor.graph import build
 from advisor.pace import pace_of
@@ -124,7 +124,11 @@ async def resume(  # noqa: PLR0913 - each is what the caller may have of its own
     context = await _context(record, store, home, on_event, executor)
     context.adviser = adviser
     store.set_status(session, Status.RUNNING)
-    context.emit("session_started", session=session, launch_cv=context.pace.launch_cv)
+    pace = context.pace
+    context.emit(
+        "session_started",
+        session=session, launch_cv=pace.launch_cv, launch_repeats=pace.launch_repeats,
+    )  # fmt: skip
     try:
         async with _checkpoints(saver, home.session_dir(session)) as checkpoints:
             await _run(context, checkpoints, control)
@@ -187,12 +191,16 @@ async def _context(
         progress=_told_as_events(store, session, on_event),
     )
     wait_s, parallel = options.get("approval_wait_s"), options.get("parallel")
+    pace = pace_of(task, simulated=bool(options.get("simulated")))
+    if not options.get("simulated"):
+        seen = launch_noise.of_machine(store, task, pace.launch_cv, but=session)
+        pace = replace(pace, launch_cv=seen.cv, launch_repeats=seen.repeats)
     return Context(
         session=session,
         task=task,
         store=store,
         world=world,
-        pace=pace_of(task, simulated=bool(options.get("simulated"))),
+        pace=pace,
         on_event=on_event,
         executor=executor,
         parallel=int(str(parallel)) if parallel is not None else None,

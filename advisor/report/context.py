@@ -86,6 +86,15 @@ class ReportContext:
                 return float(value)
         return 0.0
 
+    @property
+    def launch_repeats(self) -> int:
+        """Repeated launches on this machine that told of it; 0: it was assumed."""
+        for event in reversed(self.record.events):
+            value = event.payload.get("launch_repeats")
+            if isinstance(value, int):
+                return value
+        return 0
+
     def verdict(self, trial_id: str) -> Verdict | None:
         return next((v for v in self.record.verdicts if v.trial_id == trial_id), None)
 

@@ -92,9 +92,16 @@ def _method(ctx: ReportContext) -> str:
     if ctx.launch_cv:
         sentence += (
             " Разброс от запуска к запуску одной и той же конфигурации "
-            f"({percent(ctx.launch_cv)}) учтён в интервалах."
+            f"({percent(ctx.launch_cv)}{_told_by(ctx.launch_repeats)}) учтён в интервалах."
         )
     return sentence
+
+
+def _told_by(repeats: int) -> str:
+    if not repeats:
+        return ""
+    launches = plural(repeats, "повторному запуску", "повторным запускам", "повторным запускам")
+    return f", по {launches} на этой машине"
 
 
 def _load(load: LoadPlan) -> str:
