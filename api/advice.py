@@ -7,12 +7,14 @@ which holds the key (`offered` on this side, `adviser_over` on that one).
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advisor.consultation.types import LlmEndpoint
 from advisor.policy.advice import Adviser, Answered, AskFailed, LlmBudget
-from api.service.remote_store import RemoteStore
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.service.remote_store import RemoteStore
 
 _LOOK_S = 0.5
 
@@ -64,7 +66,7 @@ async def _asked(
         return str(failed), None
 
 
-def adviser_over(remote: RemoteStore) -> Adviser | None:
+def adviser_over(remote: "RemoteStore") -> Adviser | None:
     """The service's LLM, asked over the pipe; None where it has none."""
     budget = remote.llm_budget()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 
@@ -15,6 +17,12 @@ class RecordedLlm:
         self.silent = False
         self.requests: list[dict[str, Any]] = []
         self.port = 0
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["RecordedLlm"]:
+        async with await asyncio.start_server(self.serve, "127.0.0.1", 0) as server:
+            self.port = server.sockets[0].getsockname()[1]
+            yield self
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()

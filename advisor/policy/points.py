@@ -1,7 +1,7 @@
 """What the optimizers share: trials as points of the knobs, and a point as a hypothesis."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from advisor.context import figure
 from advisor.policy.base import View
@@ -9,6 +9,7 @@ from advisor.policy.prior import fixed_settings
 from advisor.policy.space import Knob, candidate_of, difference, in_title, settings_of
 from knowledge.types import Candidate, FlagValue, Frozen, Hypothesis, Interval, TrialResult
 
+Values = Mapping[str, FlagValue | None]
 _PREDICTED = Interval(low=0.85, high=1.2)
 
 
@@ -63,15 +64,13 @@ def _values(candidate: Candidate, knobs: list[Knob]) -> dict[str, FlagValue | No
     return values if all(values[knob.flag] in knob.choices for knob in knobs) else None
 
 
-def candidate_at(view: View, values: Mapping[str, FlagValue | None]) -> Candidate:
+def candidate_at(view: View, values: Values) -> Candidate:
     """The base with these knobs, and whatever it has besides."""
     settings: dict[str, FlagValue | None] = dict(settings_of(view.base))
     return candidate_of(view.base.config.engine, settings | dict(values) | fixed_settings(view))
 
 
-def nearest(
-    view: View, knobs: list[Knob], values: Mapping[str, FlagValue | None]
-) -> Candidate | None:
+def nearest(view: View, knobs: list[Knob], values: Values) -> Candidate | None:
     """Of a space that is a list, the untried one that differs in the fewest knobs: an optimizer
     that does not know of the list proposes what is not in it. None where nothing is left."""
     if view.space.members is None:
@@ -84,6 +83,21 @@ def nearest(
         return sum(listed[1].get(knob.flag) != values.get(knob.flag) for knob in knobs)
 
     return min(rest, key=apart)[0] if rest else None
+
+
+def proposed(
+    view: View, policy: str, title: str, knobs: list[Knob], points: Iterable[Values]
+) -> list[Hypothesis]:
+    """The first point that may be tried; where a list has none of them, what is nearest to the
+    first. Empty where nothing is left."""
+    first = None
+    for values in points:
+        first = first or values
+        candidate = candidate_at(view, values)
+        if view.is_new(candidate):
+            return [hypothesis_at(view, policy, title, candidate)]
+    near = nearest(view, knobs, first) if first else None
+    return [hypothesis_at(view, policy, title, near)] if near else []
 
 
 def hypothesis_at(view: View, policy: str, title: str, candidate: Candidate) -> Hypothesis:

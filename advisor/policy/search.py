@@ -8,11 +8,9 @@ from typing import Any
 from advisor.policy.base import View
 from advisor.policy.points import (
     Told,
-    candidate_at,
-    hypothesis_at,
     knobs_of,
-    nearest,
     pending_at,
+    proposed,
     told,
 )
 from advisor.policy.space import Knob
@@ -30,14 +28,7 @@ class SearchPolicy:
         knobs = knobs_of(view)
         if not knobs:
             return []
-        first = None
-        for values in _suggest(view, knobs):
-            first = first or values
-            candidate = candidate_at(view, values)
-            if view.is_new(candidate):
-                return [hypothesis_at(view, self.name, "Поиск TPE", candidate)]
-        near = nearest(view, knobs, first) if first else None
-        return [hypothesis_at(view, self.name, "Поиск TPE", near)] if near else []
+        return proposed(view, self.name, "Поиск TPE", knobs, _suggest(view, knobs))
 
 
 def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | None]]:

@@ -2,13 +2,13 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from advisor.policy.base import View
-from advisor.policy.points import Told, candidate_at, hypothesis_at, knobs_of, nearest, told
+from advisor.policy.points import Told, knobs_of, proposed, told
 from advisor.policy.space import Knob
 from knowledge.errors import BadInput
 from knowledge.types import FlagValue, Hypothesis
@@ -37,22 +37,18 @@ class SmacPolicy:
         knobs = knobs_of(view)
         if not knobs:
             return []
-        rows = [row for trial in view.trials if (row := told(view, trial, knobs))]
-        with tempfile.TemporaryDirectory() as folder:
-            facade = _facade(view, knobs, rows, Path(folder))
-            first = None
-            for _ in range(_TRIES):
-                asked = facade.ask()
-                values = {
-                    knob.flag: knob.choices[asked.config[f"k{i}"]] for i, knob in enumerate(knobs)
-                }
-                first = first or values
-                candidate = candidate_at(view, values)
-                if view.is_new(candidate):
-                    return [hypothesis_at(view, self.name, "Поиск SMAC3", candidate)]
-                facade.tell(asked, _value(_worst(view, rows)), save=False)
-        near = nearest(view, knobs, first) if first else None
-        return [hypothesis_at(view, self.name, "Поиск SMAC3", near)] if near else []
+        return proposed(view, self.name, "Поиск SMAC3", knobs, _suggest(view, knobs))
+
+
+def _suggest(view: View, knobs: list[Knob]) -> Iterator[dict[str, FlagValue | None]]:
+    """Points; one that is asked beyond is told of as no good, or SMAC would propose it again."""
+    rows = [row for trial in view.trials if (row := told(view, trial, knobs))]
+    with tempfile.TemporaryDirectory() as folder:
+        facade = _facade(view, knobs, rows, Path(folder))
+        for _ in range(_TRIES):
+            asked = facade.ask()
+            yield {knob.flag: knob.choices[asked.config[f"k{i}"]] for i, knob in enumerate(knobs)}
+            facade.tell(asked, _value(_worst(view, rows)), save=False)
 
 
 def _facade(view: View, knobs: list[Knob], rows: Sequence[Told], folder: Path) -> Any:

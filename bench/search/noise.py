@@ -33,8 +33,7 @@ def settle(measured: Sequence[Sequence[float]], design: Array) -> Figures:
     in each, (configurations, columns), the constant included."""
     means = np.array([float(np.mean(one)) for one in measured])
     sd = spread(measured)
-    rows, columns = design.shape
-    free = rows - int(np.linalg.matrix_rank(design)) if columns else rows
+    free = len(design) - int(np.linalg.matrix_rank(design))
     if sd is None or free < 2:
         return Figures(means, sd)
     counts = np.array([len(one) for one in measured])

@@ -23,12 +23,9 @@ ANSWER = json.dumps({"proposals": [], "comment": ""})
 
 @pytest.fixture
 async def endpoint() -> AsyncIterator[RecordedLlm]:
-    script = RecordedLlm()
-    script.content = ANSWER
-    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
-    script.port = server.sockets[0].getsockname()[1]
-    yield script
-    server.close()
+    async with RecordedLlm().listening() as script:
+        script.content = ANSWER
+        yield script
 
 
 @pytest.fixture
@@ -88,11 +85,9 @@ def test_a_session_of_the_service_is_advised(
     loop = asyncio.new_event_loop()
 
     async def endpoint() -> None:
-        server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
-        script.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await done.wait()
-        server.close()
+        async with script.listening():
+            ready.set()
+            await done.wait()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(endpoint(),))
     thread.start()

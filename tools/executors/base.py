@@ -8,7 +8,7 @@ from knowledge.types import Hardware, QualityResult, Slo, TrialSpec
 from tools import engines
 from tools.arm import Measured
 from tools.home import Home
-from tools.load.ray_clients import RayClients
+from tools.load.fleet import Clients
 from tools.preparing import World
 from tools.trial import Until, run_trials
 
@@ -64,7 +64,7 @@ class Executor(Protocol):
 class OffersLoad(Protocol):
     """An executor whose machines can be clients of a server that is measured. Optional."""
 
-    def clients(self) -> RayClients:
+    def clients(self) -> Clients:
         """Processes of the load generator on its nodes."""
 
 

@@ -67,6 +67,20 @@ class Pipe(Protocol):
 Spawn = Callable[[], Awaitable[Pipe]]
 
 
+class Clients(Protocol):
+    """Machines that can offer load."""
+
+    warnings: set[str]
+    """What makes their figures weaker, in Russian."""
+
+    @property
+    def nodes(self) -> int:
+        """How many there are."""
+
+    async def spawn(self) -> Pipe:
+        """One more process on one of them. Raises SetupFailed when there is no place for it."""
+
+
 @dataclass
 class LocalPipe:
     """A child of ours."""

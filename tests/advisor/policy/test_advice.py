@@ -1,6 +1,5 @@
 """The LLM's advice from recorded answers: checked, budgeted, and never in the way."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,11 +20,8 @@ SECRET = "sk-very-secret"
 
 @pytest.fixture
 async def endpoint() -> AsyncIterator[RecordedLlm]:
-    script = RecordedLlm()
-    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
-    script.port = server.sockets[0].getsockname()[1]
-    yield script
-    server.close()
+    async with RecordedLlm().listening() as script:
+        yield script
 
 
 @pytest.fixture
