@@ -109,4 +109,5 @@ def test_a_session_of_the_service_is_advised(
     finally:
         loop.call_soon_threadsafe(done.set)
         thread.join(10)
+        loop.close()
     assert script.requests
