@@ -30,7 +30,7 @@ SIMULATED = Pace(
     most_rounds=4,
     load_search=LoadSearch(round_s=0.6, points=5),
     quality=QualityPlan(chunks=8, chunk_tokens=64, answers=False),
-    deadline_s=30.0,
+    deadline_s=120.0,
 )
 
 

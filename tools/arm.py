@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ class Arm:
     slos: tuple[Slo, ...]
     reference: QualityResult | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_s: float = field(default_factory=time.monotonic)
+    """The deadline's clock: a host whose date is set meanwhile must not end a trial."""
     samples: list[RequestSample] = field(default_factory=list)
     recounts: list[Recount] = field(default_factory=list)
     lags_ms: list[float] = field(default_factory=list)
@@ -126,9 +129,9 @@ class Arm:
         if self.failure:
             step.close()
             return
-        elapsed = (datetime.now(UTC) - self.started_at).total_seconds()
+        elapsed_s = time.monotonic() - self.started_s
         try:
-            async with asyncio.timeout(max(1.0, self.spec.deadline_s - elapsed)):
+            async with asyncio.timeout(max(1.0, self.spec.deadline_s - elapsed_s)):
                 await step
         except EngineFailed as error:
             self._fail(error.cause, error.message, error.log_tail)

@@ -1,5 +1,6 @@
 """Make what the hypothesis needs: environment, checked flags, artifact."""
 
+import time
 from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
@@ -23,12 +24,12 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
     if ctx.store.trial(spec.trial_id):
         return {}
     said = approval.approved(approval.expensive(ctx, hypothesis, spec.trial_id))
-    started = datetime.now(UTC)
+    started, clock_s = datetime.now(UTC), time.monotonic()
     try:
         if said is False:
             raise Declined("дорогой замер не одобрен")
         await ctx.executor.call(set_up, spec, world=ctx.world)
-        started = datetime.now(UTC)
+        started, clock_s = datetime.now(UTC), time.monotonic()
         await ctx.executor.call(prepare, spec, world=ctx.world)
         engine = spec.candidate.config.engine
         ctx.catalogs[engine] = await ctx.executor.call(catalog_of, engine, world=ctx.world)
@@ -41,7 +42,7 @@ async def implement(state: State, runtime: Runtime[Context]) -> State:
         )
         ctx.store.put_trial(ctx.session, failed, ())
         ctx.emit("trial_finished", **describe(failed))
-    return {"spent_s": state["spent_s"] + (datetime.now(UTC) - started).total_seconds()}
+    return {"spent_s": state["spent_s"] + time.monotonic() - clock_s}
 
 
 def _cause(error: AdvisorError) -> Cause:

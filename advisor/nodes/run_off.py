@@ -7,16 +7,12 @@ from langgraph.runtime import Runtime
 
 from advisor.context import Context, figure, slos_met, wall_s
 from advisor.policy import in_turns, is_quick_start, remaining_s
-from advisor.policy.handin import Measured, choice, pair_to_repeat
+from advisor.policy.handin import Measured, choice, most_rounds, pair_to_repeat
 from advisor.state import State
 from knowledge.types import Candidate, TrialResult
 from knowledge.types.trial import Purpose
 
 REPEAT: Purpose = "repeat"
-_MOST = 6
-"""Rounds: the leader and its nearest rival, once more each."""
-_PART = 4
-"""One round for so many hypotheses at most: a short search is not drawn out."""
 
 
 async def run_off(state: State, runtime: Runtime[Context]) -> State:
@@ -27,7 +23,7 @@ async def run_off(state: State, runtime: Runtime[Context]) -> State:
     ordinal, spent_s = state["ordinal"], state["spent_s"]
     pool = [(trial, trial.spec.ordinal) for trial in _eligible(ctx, state)]
     rounds = 0
-    for _ in range(min(_MOST, len(ctx.store.hypotheses(ctx.session)) // _PART)):
+    for _ in range(most_rounds(len(ctx.store.hypotheses(ctx.session)))):
         pair = pair_to_repeat(_measured(ctx, pool))
         left_s = remaining_s({**state, "spent_s": spent_s}, ctx)
         if pair is None or left_s <= 2 * max(trial.seconds for trial, _ in pool):

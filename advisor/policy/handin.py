@@ -23,6 +23,9 @@ LOSS_ENOUGH = 0.001
 DRIFT_SD = 0.02
 """How much a machine's speed wanders from one trial to a later one (log)."""
 _LEAST_SPREAD = 0.01
+_MOST_ROUNDS = 6
+_PART = 4
+"""One round for so many hypotheses at most: a short search is not drawn out."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ def standing(measured: Sequence[Measured]) -> Standing:
     covariance = np.linalg.inv(plain + np.eye(len(candidates)) / spread)
     mean = centre + covariance @ (owns.T @ precision @ (values - centre))
     return Standing(candidates, mean, covariance)
+
+
+def most_rounds(hypotheses: int) -> int:
+    """How often a pair may be measured again: the leader and its nearest rival, once more each."""
+    return min(_MOST_ROUNDS, hypotheses // _PART)
 
 
 def pair_to_repeat(

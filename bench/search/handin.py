@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.policy.base import Policy
-from advisor.policy.handin import Measured, choice, pair_to_repeat
 from advisor.policy.loop import AskTell
 from advisor.policy.space import Knob, Space
 from advisor.profiling import profile_of
+from bench.search.ending import run_off
 from bench.search.spaces import hardware
 from bench.search.surface import Surface, all_rows
 from knowledge.known_models import require_architecture
@@ -29,7 +29,6 @@ from knowledge.types import (
     ModelSpec,
     Objective,
     Task,
-    TrialResult,
     Workload,
 )
 from tools.engines._sim.cost import Cost
@@ -39,7 +38,6 @@ from tools.engines.base import Flag, FlagCatalog
 LAUNCH_CV, WINDOW_CV, DRIFT = 0.015, 0.008, 0.04
 _PERIOD_TRIALS = 17
 """Trials in which the machine slows down and recovers once."""
-_ROUNDS = 12
 _STREAMS, _INPUT, _OUTPUT = 16, 128, 128
 _KNOBS = (
     Knob(flag="dtype", choices=(None, "bfloat16", "float16")),
@@ -129,35 +127,15 @@ def session(surface: Surface, policy: Policy, trials: int) -> HandIn:
         if hypothesis is None:
             break
         loop.tell(hypothesis, surface.measure(hypothesis.candidate, ordinal, rng, launched))
-    sd = math.hypot(LAUNCH_CV, WINDOW_CV)
-    measured = [
-        Measured(t.spec.candidate, _log(surface, t), sd, k) for k, t in enumerate(loop.trials)
-    ]
-    first = max(measured, key=lambda one: one.value)
-    tried = [surface.gain(one.candidate) for one in measured]
-    moment, repeats = len(measured), 0
-    for _ in range(_ROUNDS):
-        pair = pair_to_repeat(measured)
-        if pair is None:
-            break
-        for candidate in pair:
-            result = surface.measure(candidate, moment, rng, launched)
-            measured.append(Measured(candidate, _log(surface, result), sd, moment))
-        moment, repeats = moment + 1, repeats + 2
+    tried = [surface.gain(trial.spec.candidate) for trial in loop.trials]
+    ended = run_off(surface, loop.trials, rng, launched)
     assert loop.reference
-    before = measured[0].value
     return HandIn(
         seed=seed,
         best_tried=max(tried),
-        naive=surface.gain(first.candidate),
+        naive=surface.gain(ended.first),
         kept=surface.gain(loop.reference.spec.candidate),
-        handed_in=surface.gain(choice(measured)),
-        claimed=first.value - before,
-        repeats=repeats,
+        handed_in=surface.gain(ended.winner),
+        claimed=ended.claimed,
+        repeats=ended.repeats,
     )
-
-
-def _log(surface: Surface, trial: TrialResult) -> float:
-    assert trial.measurement
-    seen = trial.measurement.metrics[surface.task.objective.metric]
-    return surface.sign * math.log(seen.value)

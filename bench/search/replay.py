@@ -4,10 +4,12 @@ import random
 from dataclasses import dataclass
 
 from advisor.calibration import calibrate
+from advisor.context import Pace
 from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
 from advisor.policy.loop import AskTell
 from advisor.policy.space import Space
+from bench.search.ending import handed_in
 from bench.search.surface import Surface
 from knowledge.types import Profile, Task
 from tools.engines.base import FlagCatalog
@@ -24,13 +26,19 @@ class Run:
     """Since the default was measured."""
     failures: int
     handed_in: float
-    """True log gain of the reference at the end, as the verdicts left it."""
+    """True log gain of what a session hands in: after the run-off and the test from cold."""
     think_s: float = 0.0
 
 
 def replay(surface: Surface, name: str, policy: Policy, seed: int, trials: int) -> Run:
-    """`trials` of them after the default, or fewer where the policy has nothing left to say."""
-    loop = AskTell(surface.task, policy, surface.catalog, surface.profile, space=surface.space)
+    """`trials` of them after the default, or fewer where the policy has nothing left to say.
+
+    How far launches lie apart is known, as on a machine with sessions behind it.
+    """
+    pace = Pace(launch_cv=surface.launch_cv)
+    loop = AskTell(
+        surface.task, policy, surface.catalog, surface.profile, pace=pace, space=surface.space
+    )
     rng, launched = random.Random(f"noise {surface.name} {seed}"), set[object]()
     loop.tell(None, surface.measure(surface.task.default, 0, rng, launched))
     best = surface.gain(surface.task.default)
@@ -48,10 +56,8 @@ def replay(surface: Surface, name: str, policy: Policy, seed: int, trials: int) 
         best = max(best, surface.gain(hypothesis.candidate))
         course.append(best)
         seconds.append(spent)
-    assert loop.reference
-    return Run(
-        name, tuple(course), tuple(seconds), failures, surface.gain(loop.reference.spec.candidate)
-    )
+    final = handed_in(surface, loop, rng, launched)
+    return Run(name, tuple(course), tuple(seconds), failures, surface.gain(final))
 
 
 def session(task: Task, catalog: FlagCatalog, space: Space, profile: Profile) -> View:

@@ -141,7 +141,7 @@ async def test_an_engine_that_dies_or_hangs_costs_its_trial_and_not_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(policy, "load", lambda _: Ruinous())
-    monkeypatch.setattr(pace, "SIMULATED", replace(pace.SIMULATED, deadline_s=8))
+    monkeypatch.setattr(pace, "SIMULATED", replace(pace.SIMULATED, deadline_s=20))
     record = await runner.start(
         task(tiny_model), runner.Options(naive=False, reports=tmp_path), store, home, lambda _: None
     )

@@ -1,6 +1,8 @@
 """The trial on the simulated engine: what a candidate does wrong is its result, never an error."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from knowledge.types import (
     WorthChecking,
 )
 from tests.advisor.simulated import HARDWARE, task
+from tools.arm import Arm
 from tools.home import Home
 from tools.preparing import World
 from tools.process import leftovers
@@ -143,3 +146,9 @@ async def test_a_round_is_longer_where_a_request_hardly_fits(spec: Spec, world: 
     slow = (await run_trial(asked, world)).result.measurement
     assert slow
     assert 0.05 < slow.window_s <= 3 * 0.05
+
+
+async def test_a_date_that_is_set_meanwhile_ends_no_trial(spec: Spec, world: World) -> None:
+    arm = Arm(spec(), world, (), started_at=datetime.now(UTC) - timedelta(hours=1))
+    await arm.attempt(asyncio.sleep(1.2))
+    assert arm.failure is None
