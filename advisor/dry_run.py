@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from advisor.calibration import calibrate
 from advisor.context import Pace
 from advisor.pace import pace_of
+from advisor.policies.knowledge import KnowledgePolicy
 from advisor.policy.base import View
 from advisor.policy.facts import facts_of
-from advisor.policy.knowledge import KnowledgePolicy
 from advisor.profiling import profile_of
 from knowledge.types import Hypothesis, Profile, Task
 from tools import engines

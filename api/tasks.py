@@ -265,7 +265,7 @@ def objective_of(name: str) -> Objective:
 
 
 def _policy(name: str) -> str:
-    from advisor.policy import require
+    from advisor.policies import require
 
     require(name)
     return name

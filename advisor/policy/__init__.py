@@ -1,6 +1,5 @@
 """What to try next: policies behind one interface, and how they share the trials."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,9 @@ from advisor import approval
 from advisor.calibration import calibrate
 from advisor.context import Context, figure
 from advisor.pace import production_of
+from advisor.policies import load
 from advisor.policy.advice import advice_of
-from advisor.policy.base import Policy, View
+from advisor.policy.base import View
 from advisor.policy.facts import facts_of
 from advisor.policy.transfer import past_of
 from advisor.state import State
@@ -27,18 +27,12 @@ SEARCH = "search"
 """The technique of every point that a policy found without a card."""
 QUICK_START_PAYS_FROM_S = 45.0
 """A full start slower than this costs a session more trials than it is worth."""
-_NAMES = ("portfolio", "knowledge", "search", "gp", "llm", "random", "grid", "smac")
 _FRUITLESS_SEARCHES = 8
 _LATER_START = 0.6
 """The first start fills the caches: 215 s, then 100 to 125 s on an H100; 150 s, then 35 to 75 s on
 two cores (2026-11-23)."""
 _CONFIDENCE = 1.5
 """A finalist's start differs from the ones it was screened with: half as wide again."""
-
-
-def names() -> tuple[str, ...]:
-    """What --policy accepts."""
-    return _NAMES
 
 
 def ask(ctx: Context, state: State, *, exhausted: str = "") -> tuple[Hypothesis | None, str]:
@@ -102,23 +96,6 @@ def _first(proposed: Sequence[Hypothesis], ctx: Context, state: State) -> Hypoth
         if quick and affordable >= 3:
             return quick
     return proposed[0]
-
-
-def load(name: str) -> Policy:
-    """The policy of this name. Raises BadInput."""
-    if name not in _NAMES:
-        raise BadInput(f"неизвестная политика {name!r}", "Есть: " + ", ".join(_NAMES))
-    policy: Policy = importlib.import_module(f"advisor.policy.{name}").POLICY
-    return policy
-
-
-def require(name: str) -> None:
-    """Before anything is measured: that there is such a policy and what it needs. Raises
-    BadInput."""
-    load(name)
-    needed = getattr(importlib.import_module(f"advisor.policy.{name}"), "require", None)
-    if needed:
-        needed()
 
 
 def is_quick_start(hypothesis: Hypothesis) -> bool:

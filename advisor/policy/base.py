@@ -8,7 +8,7 @@ same policies to whoever has no store.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from advisor.calibration import Calibration
 from advisor.policy.costs import Costs, costs_of
@@ -117,9 +117,17 @@ class View:
 
 
 class Policy(Protocol):
-    """One file per policy; POLICY is found by the file's name."""
+    """One file per policy in advisor/policies/; POLICY is found by the file's name."""
 
     name: str
 
     def ask(self, view: View) -> Sequence[Hypothesis]:
         """Hypotheses, best first; none when it has nothing to say."""
+
+
+@runtime_checkable
+class Demanding(Policy, Protocol):
+    """A policy that needs something that may not be there."""
+
+    def require(self) -> None:
+        """Raises BadInput saying what to install. Called before anything is measured."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from advisor.policy import names as policies
+from advisor.policies import names as policies
 from api.schemas import SessionRequest
 from api.service import Service
 from api.tasks import AUTO

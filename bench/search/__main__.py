@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from advisor.policy import load, portfolio
+from advisor.policies import load, portfolio
 from advisor.policy.base import Policy
 from bench.search.grids import FOLDER, load_grids
 from bench.search.handin import HandIn, session, surface_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from advisor import policy, runner
+from advisor import policies, policy, runner
 from advisor.calibration import calibrate
 from advisor.context import Context
 from advisor.nodes.decide import _against_both
@@ -103,7 +103,7 @@ async def test_a_policy_proposes_nothing_that_is_pending(
     tiny_model: Path, store: Store, home: Home, tmp_path: Path, name: str
 ) -> None:
     proposed: list[Sequence[Hypothesis]] = []
-    first = policy.load(name)
+    first = policies.load(name)
 
     class Watched:
         name = first.name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from advisor import runner
-from advisor.policy import knowledge as policy
+from advisor.policies import knowledge as policy
 from knowledge.cards import Effect, Source, TechniqueCard, Variant
 from knowledge.types import Decision, EngineConfig, Hardware, ModelSpec
 from tests.advisor.simulated import task

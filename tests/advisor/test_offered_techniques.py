@@ -3,9 +3,9 @@
 import pytest
 
 from advisor.calibration import calibrate
+from advisor.policies.knowledge import POLICY
 from advisor.policy.base import View
 from advisor.policy.facts import facts_of
-from advisor.policy.knowledge import POLICY
 from knowledge.cards import expand, load_cards
 from knowledge.devices import require_gpu
 from knowledge.known_models import require_architecture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advisor.context import Pace
-from advisor.policy import load
+from advisor.policies import load
 from advisor.policy.loop import AskTell
 from advisor.policy.space import candidate_of
 from bench.search.ending import handed_in, run_off

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.policy import load
+from advisor.policies import load
 from bench._grid_plans import PLANS, Plan
 from bench.record_grid import _name, leaders, recorded, save, spread
 from bench.search.grids import read

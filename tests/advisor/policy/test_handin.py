@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from advisor.policy import load
+from advisor.policies import load
 from advisor.policy.handin import Measured, choice, pair_to_repeat, standing
 from bench.search.handin import session, surface_of
 from knowledge.types import Candidate, EngineConfig

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.policy import load, names, require
+from advisor.policies import load, names, require
+from advisor.policies.portfolio import BLIND
 from advisor.policy.costs import costs_of
 from advisor.policy.loop import AskTell
 from advisor.policy.points import nearest
-from advisor.policy.portfolio import BLIND
 from advisor.policy.pruning import failures_of
 from advisor.policy.space import Knob, Space, candidate_of, space_of
 from advisor.policy.surrogate import Point, Prior, Surrogate, coding_of
@@ -115,7 +115,7 @@ def test_an_unknown_policy_is_named():
 
 def test_a_policy_without_its_package_is_refused_before_anything_runs(monkeypatch):
     require("portfolio")
-    monkeypatch.setattr("advisor.policy.smac.find_spec", lambda _: None)
+    monkeypatch.setattr("advisor.policies.smac.find_spec", lambda _: None)
     with pytest.raises(BadInput, match="пакет smac"):
         require("smac")
     with pytest.raises(BadInput, match="portfolio"):

@@ -19,21 +19,21 @@ _BROKEN = 10.0
 """SMAC has no constraints: what a broken SLO adds to the cost, per relative violation."""
 
 
-def require() -> None:
-    """Raises BadInput where the package is not installed."""
-    if find_spec("smac") is None:
-        raise BadInput(
-            "политике smac нужен пакет smac", 'Поставьте: pip install "inference-advisor[search]"'
-        )
-
-
 class SmacPolicy:
     """Told everything anew at each question, as the others are."""
 
     name = "smac"
 
+    def require(self) -> None:
+        """Raises BadInput where the package is not installed."""
+        if find_spec("smac") is None:
+            raise BadInput(
+                "политике smac нужен пакет smac",
+                'Поставьте: pip install "inference-advisor[search]"',
+            )
+
     def ask(self, view: View) -> Sequence[Hypothesis]:
-        require()
+        self.require()
         knobs = knobs_of(view)
         if not knobs:
             return []

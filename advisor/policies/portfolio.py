@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from advisor.policy import grid, knowledge, llm, random, search
+from advisor.policies import grid, knowledge, llm, random, search
+from advisor.policies.gp import GpPolicy, Ranker
 from advisor.policy.base import Policy, View
-from advisor.policy.gp import GpPolicy, Ranker
 from advisor.policy.space import settings_of
 from knowledge.types import Decision, Hypothesis
 
