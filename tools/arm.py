@@ -70,6 +70,7 @@ _DRAIN_S = 60.0
 _LOG_LINES = 40
 _WHOLE_LOG_LINES = 200
 _WARM_UP_TOKENS = 16
+_ONE_NODE = "сервер занимает несколько узлов, а GPU, CPU и память видны только на одном из них"
 _PROFILE_LEAD_S = 3.0
 _PROFILE_DEADLINE_S = 240.0
 
@@ -316,6 +317,11 @@ class Arm:
             )
         assert self.sampler
         seen = self.sampler.result()
+        if engines.over_nodes(self.spec.candidate.config):
+            seen = seen.replace(
+                energy_j=None, gpu_power_w_mean=None, gpu_memory_peak_bytes=None,
+                warnings=(*seen.warnings, _ONE_NODE),
+            )  # fmt: skip
         self.telemetry = seen.replace(
             engine=self.gauges.over(await self.engine.scrape(self.base_url)),
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),

@@ -71,6 +71,11 @@ def deployment(record: SessionRecord) -> Deployment:
             f"Сессия {session} мерила уже запущенный сервер: команды запуска у неё нет",
             "Экспортировать можно сессию, в которой advisor запускал движок сам",
         )
+    if engines.over_nodes(trial.spec.candidate.config):
+        raise BadInput(
+            f"Сессия {session} сдала сервер на нескольких узлах Ray, а файлы описывают один узел",
+            "Команда стоит в отчёте; узлы для неё описывает deploy/kubernetes/ray.yaml",
+        )
     hardware = record.task.hardware
     artifact = trial.spec.candidate.artifact
     version = public_version(trial.launch)

@@ -39,3 +39,11 @@ def devices_of(config: "EngineConfig", otherwise: int = 1) -> int:
 
     engine = load(config.engine)
     return engine.devices(config) if isinstance(engine, Spreading) else otherwise
+
+
+def over_nodes(config: "EngineConfig") -> bool:
+    """Whether its server takes its devices from a Ray cluster, beyond its own machine."""
+    from tools.engines.base import Clustered
+
+    engine = load(config.engine)
+    return isinstance(engine, Clustered) and engine.over_nodes(config)

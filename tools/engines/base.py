@@ -156,3 +156,11 @@ class Spreading(Protocol):
 
     def devices(self, config: EngineConfig) -> int:
         """How many of them this configuration takes: tensor, pipeline and data parallel."""
+
+
+@runtime_checkable
+class Clustered(Spreading, Protocol):
+    """An engine whose server can take devices of several machines. Optional."""
+
+    def over_nodes(self, config: EngineConfig) -> bool:
+        """Whether it joins a Ray cluster and takes its devices there, on any of the nodes."""

@@ -59,6 +59,12 @@ class Sim:
     ) -> int:
         return _MEMORY_BYTES
 
+    def devices(self, config: EngineConfig) -> int:
+        return _flags.product(config, "tensor-parallel-size")
+
+    def over_nodes(self, config: EngineConfig) -> bool:
+        return config.flags.get("distributed-executor-backend") == "ray"
+
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return process.diagnose(returncode, log_tail)
 

@@ -108,6 +108,8 @@ class Vllm:
             variables = _CPU_STARTUP | variables
             if not _sets_kv_space(config):
                 variables[_KV_SPACE] = str(_cpu_kv_gib(config, model, hardware))
+        if self.over_nodes(config):
+            variables |= _workers_in(env)
         server = (str(env.python), "-m", "vllm.entrypoints.openai.api_server")
         ours: dict[str, FlagValue] = {
             "model": str(model_path),
@@ -149,6 +151,9 @@ class Vllm:
     def devices(self, config: EngineConfig) -> int:
         return _flags.product(config, *_PARALLEL)
 
+    def over_nodes(self, config: EngineConfig) -> bool:
+        return config.flags.get("distributed-executor-backend") == "ray"
+
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:
         return _vllm_log.diagnose(returncode, log_tail)
 
@@ -160,6 +165,12 @@ class Vllm:
 
     async def scrape(self, base_url: str) -> dict[str, float]:
         return await _metrics.scrape(base_url)
+
+
+def _workers_in(env: Environment) -> dict[str, str]:
+    """Ray starts the workers on all nodes: by the Python of this environment, not by its own."""
+    job = {"runtime_env": {"py_executable": str(env.python)}}
+    return {"RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(job)}
 
 
 def _sets_kv_space(config: EngineConfig) -> bool:

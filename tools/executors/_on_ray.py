@@ -1,6 +1,8 @@
 """The side of a Ray worker: one step at a time, its lines as they come, then what came of it."""
 
 import asyncio
+import contextlib
+import os
 import platform
 from collections import deque
 from collections.abc import Iterator
@@ -27,13 +29,41 @@ async def look(home: Home) -> Hardware:
 
 
 def work(
-    step: Step[Any], args: tuple[Any, ...], home: Home, hardware: Hardware | None, logs: Path
+    step: Step[Any],
+    args: tuple[Any, ...],
+    home: Home,
+    hardware: Hardware | None,
+    logs: Path,
+    over_nodes: bool = False,
 ) -> Iterator[Said]:
     """(BEGUN, node id), any number of (LINE, text), then (DONE, value) or (FAILED, AdvisorError).
 
     The loop is driven from the worker's main thread, so that a cancellation reaches the step and
     its servers are torn down. Without `hardware` the step is given no World.
     """
+    with _joining() if over_nodes else contextlib.nullcontext():
+        yield from _work(step, args, home, hardware, logs)
+
+
+@contextlib.contextmanager
+def _joining() -> Iterator[None]:
+    """Servers started here join the cluster as drivers of their own: they must know where it is and
+    which node this is, and see the cards of the node, none of which is lent to this task."""
+    kept = dict(os.environ)
+    ray = import_module("ray")
+    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    os.environ["VLLM_HOST_IP"] = import_module("ray.util").get_node_ip_address()
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def _work(
+    step: Step[Any], args: tuple[Any, ...], home: Home, hardware: Hardware | None, logs: Path
+) -> Iterator[Said]:
     import uvloop
 
     yield BEGUN, import_module("ray").get_runtime_context().get_node_id()

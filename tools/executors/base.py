@@ -36,6 +36,8 @@ class Needs:
 
     cpus: float
     gpus: int = 0
+    over_nodes: bool = False
+    """The server takes the GPUs by itself, on any nodes of the cluster; the job runs on one."""
 
 
 class Executor(Protocol):
@@ -79,11 +81,14 @@ def needs_of(specs: tuple[TrialSpec, ...], hardware: Hardware) -> Needs:
     An engine on a CPU uses all of its cores, so it gets the machine to itself. On GPUs a trial has
     its share of the cores, for the server's host side and for the load.
     """
-    loaded = [engines.load(spec.candidate.config.engine) for spec in specs]
+    configs = [spec.candidate.config for spec in specs]
+    loaded = [engines.load(config.engine) for config in configs]
+    gpus = sum(engines.devices_of(config) for config in configs)
+    if any(engines.over_nodes(config) for config in configs):
+        return Needs(cpus=hardware.cores, gpus=gpus, over_nodes=True)
     if all(engine.capabilities(hardware).simulated for engine in loaded):
         return Needs(cpus=len(specs))
     if hardware.device.kind != "cuda":
         return Needs(cpus=hardware.cores)
-    gpus = sum(engines.devices_of(spec.candidate.config) for spec in specs)
     share = hardware.cores / hardware.device_count
     return Needs(cpus=max(1, min(hardware.cores, int(share * gpus))), gpus=gpus)

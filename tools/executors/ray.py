@@ -8,10 +8,10 @@ node in the same version.
 import asyncio
 import contextlib
 import math
-import os
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from knowledge.errors import AdvisorError, BadInput, SetupFailed
 from knowledge.types import Cause, Failure, Hardware, TrialResult, TrialSpec
 from tools.arm import Measured
 from tools.executors import _on_ray
+from tools.executors._ray_head import HOW, of_this_machine, quiet, require_reachable
 from tools.executors.base import Job, Needs, Step, T, needs_of, run_job
 from tools.home import Home
 from tools.load.ray_clients import RayClients
@@ -30,31 +31,57 @@ _RETRIES = 2
 _TEAR_DOWN_S = 900.0
 """Beyond the deadlines of its trials a task may take so long: profile, tear-down, memory back."""
 _TOLD_AFTER_S = 10.0
-_QUEUE_S = 1800.0
-"""So long a task may wait for a place: a cloud takes its time to start a node with a GPU."""
 _COMPARED = ("repeat", "production")
 """Trials whose difference is the proof: two nodes of a kind are not quite alike."""
 _CANCEL_S = 45.0
 _ACCELERATOR = "accelerator_type:"
 _SHARE_OF_IT = 0.001
 """So much of that resource Ray asks for where a task names its card: a place must have it too."""
-_REACH_S = 5.0
 
 
 class _Lost(Exception):
     """The worker or the node under a task is gone."""
 
 
+class Shared:
+    """A cluster for trials beside each other, or for one alone: what takes its GPUs by itself would
+    find those of the others taken."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._beside = 0
+
+    @contextlib.asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        async with self._changed:
+            self._beside += 1
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._beside -= 1
+                self._changed.notify_all()
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._changed:  # held throughout: nobody else begins
+            await self._changed.wait_for(lambda: not self._beside)
+            yield
+
+
 class OnRay:
     """The driver's side. Ray is asked to retry nothing: who repeats a trial has to say so."""
 
     name = "ray"
+    queue_s = 1800.0
+    """So long a task may wait for a place: a cloud takes its time to start a node with a GPU."""
 
     def __init__(self, ray: Any, *, ours: bool) -> None:
         self._ray, self._ours = ray, ours
         self._task = ray.remote(max_retries=0)(_on_ray.work)
         self._compared: dict[str, str] = {}
         """By session: the node on which trials that are compared with each other run."""
+        self._cluster = Shared()
 
     async def inspect(self, home: Home, progress: Callable[[str], None]) -> Hardware:
         needs = Needs(cpus=1, gpus=1 if self._ray.cluster_resources().get("GPU") else 0)
@@ -68,6 +95,8 @@ class OnRay:
 
     def room(self, spec: TrialSpec, hardware: Hardware) -> int:
         needs = self._fitted(needs_of((spec,), hardware))
+        if needs.over_nodes:
+            return 1
         return max(1, sum(_places(node, needs) for node in self._nodes()))
 
     async def call(self, step: Step[T], *args: Any, world: World) -> T:
@@ -88,8 +117,10 @@ class OnRay:
         session = job.specs[0].session
         compared = job.specs[0].purpose in _COMPARED
         node = self._compared.get(session) if compared else None
+        alone = self._cluster.alone() if needs.over_nodes else self._cluster.beside()
         try:
-            node, found = await self._run(run_job, (job,), world, needs, limit_s, node)
+            async with alone:
+                node, found = await self._run(run_job, (job,), world, needs, limit_s, node)
         except _Lost as lost:
             return _all_failed(job, Cause.LOST, f"{lost}, попыток {_RETRIES + 1}")
         except AdvisorError as error:
@@ -123,7 +154,11 @@ class OnRay:
         for left in range(_RETRIES, -1, -1):
             try:
                 card = self._card(world.hardware) if needs.gpus else None
-                async with self._place(needs, node, card) as options:
+                if needs.over_nodes:
+                    place = self._over_nodes(needs, node, card, world.progress)
+                else:
+                    place = self._place(needs, node, card)
+                async with place as options:
                     hardware, logs = world.hardware, world.logs
                     asked = self._submit(step, args, hardware, world.home, logs, needs, options)
                     return await self._follow(asked, needs, world.progress, limit_s)
@@ -143,8 +178,10 @@ class OnRay:
         needs: Needs,
         options: dict[str, Any] | None = None,
     ) -> Any:
-        asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus} | (options or {})
-        return self._task.options(**asked).remote(step, args, home, hardware, logs)
+        gpus = 0 if needs.over_nodes else needs.gpus
+        asked = {"num_cpus": needs.cpus, "num_gpus": gpus} | (options or {})
+        task = self._task.options(**asked)
+        return task.remote(step, args, home, hardware, logs, needs.over_nodes)
 
     @contextlib.asynccontextmanager
     async def _place(
@@ -167,6 +204,31 @@ class OnRay:
             yield of_kind | {"scheduling_strategy": together}
         finally:
             groups.remove_placement_group(group)
+
+    @contextlib.asynccontextmanager
+    async def _over_nodes(
+        self, needs: Needs, node: str | None, card: str | None, progress: Callable[[str], None]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The server will reserve its GPUs itself, so none is held for it: only that they are there
+        is seen to, and that the job runs on a node with some of them. Raises SetupFailed."""
+        groups = import_module("ray.util.placement_group")
+        strategies = import_module("ray.util.scheduling_strategies")
+        bundle = {"GPU": 1.0} | ({_ACCELERATOR + card: _SHARE_OF_IT} if card else {})
+        group = groups.placement_group([bundle] * needs.gpus, strategy="PACK")
+        try:
+            begun = time.monotonic()
+            while not await asyncio.to_thread(group.wait, 1):
+                waited_s = time.monotonic() - begun
+                if waited_s >= self.queue_s:
+                    raise self._no_place(needs)
+                if waited_s < _TOLD_AFTER_S <= waited_s + 1:
+                    progress(_waits(needs))
+            placed = list(groups.placement_group_table(group)["bundles_to_node_id"].values())
+        finally:
+            groups.remove_placement_group(group)
+        there = node if node in placed else max(placed, key=placed.count)
+        near = strategies.NodeAffinitySchedulingStrategy
+        yield {"scheduling_strategy": near(there, soft=False)}
 
     async def _follow(
         self, asked: Any, needs: Needs, progress: Callable[[str], None], limit_s: float
@@ -195,15 +257,18 @@ class OnRay:
         try:
             done, _ = await asyncio.wait({first}, timeout=_TOLD_AFTER_S)
             if not done:
-                progress(f"ждёт места в кластере: нужно {_shown(needs)}")
-                done, _ = await asyncio.wait({first}, timeout=_QUEUE_S)
+                progress(_waits(needs))
+                done, _ = await asyncio.wait({first}, timeout=self.queue_s)
             if done:
                 return str(first.result()[1])
         finally:
             first.cancel()
         await self._cancel(asked)
-        raise SetupFailed(
-            f"в кластере за {_QUEUE_S / 60:.0f} мин не нашлось места: нужно {_shown(needs)}",
+        raise self._no_place(needs)
+
+    def _no_place(self, needs: Needs) -> SetupFailed:
+        return SetupFailed(
+            f"в кластере за {self.queue_s / 60:.0f} мин не нашлось места: нужно {_shown(needs)}",
             "Добавьте узлы или дайте автомасштабированию такие завести",
         )
 
@@ -245,9 +310,10 @@ class OnRay:
 
     def _fitted(self, needs: Needs) -> Needs:
         """No more cores than the largest node says it has, which may be less than the machine."""
-        having = [n for n in self._nodes() if n.get("GPU", 0) >= needs.gpus and n.get("CPU", 0) > 0]
+        gpus = min(1, needs.gpus) if needs.over_nodes else needs.gpus
+        having = [n for n in self._nodes() if n.get("GPU", 0) >= gpus and n.get("CPU", 0) > 0]
         most = max((node["CPU"] for node in having), default=needs.cpus)
-        return Needs(cpus=min(needs.cpus, most), gpus=needs.gpus)
+        return replace(needs, cpus=min(needs.cpus, most))
 
     def _card(self, hardware: Hardware) -> str | None:
         """Ray's name of the session's card; None where no node has said that it has one."""
@@ -262,8 +328,13 @@ def _places(node: dict[str, float], needs: Needs) -> int:
     return min(int(has / need) for has, need in wanted if need)
 
 
+def _waits(needs: Needs) -> str:
+    return f"ждёт места в кластере: нужно {_shown(needs)}"
+
+
 def _shown(needs: Needs) -> str:
-    return f"GPU {needs.gpus}, CPU {needs.cpus:g}" if needs.gpus else f"CPU {needs.cpus:g}"
+    where = " на любых узлах" if needs.over_nodes else ""
+    return f"GPU {needs.gpus}{where}, CPU {needs.cpus:g}" if needs.gpus else f"CPU {needs.cpus:g}"
 
 
 def _last_line(error: Exception) -> str:
@@ -292,74 +363,17 @@ def connect(address: str | None = None) -> OnRay:
         raise BadInput("--executor ray: пакет ray не установлен", f"Поставьте: {_EXTRA}") from error
     if ray.is_initialized():
         return OnRay(ray, ours=False)
-    address = address or _of_this_machine()
+    address = address or of_this_machine()
     require_reachable(address)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with _quiet():
+        with quiet():
             ray.init(address, log_to_driver=False, configure_logging=False, namespace="advisor")
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise BadInput(
-            f"--executor ray: кластер {address} недоступен: {_last_line(error)}", _HOW
+            f"--executor ray: кластер {address} недоступен: {_last_line(error)}", HOW
         ) from error
     finally:
         with contextlib.suppress(ValueError):  # outside of the main thread Ray sets no handler
             signal.signal(signal.SIGTERM, before)
     return OnRay(ray, ours=True)
-
-
-def _of_this_machine() -> str:
-    """The head of the cluster that this machine is a node of, by the note that Ray keeps of it,
-    which may have outlived it."""
-    services = import_module("ray._private.services")
-    try:
-        return str(services.get_ray_address_from_environment("auto", None))
-    except ConnectionError as error:
-        raise BadInput(
-            "--executor ray: на этой машине нет узла Ray, и RAY_ADDRESS не задан", _HOW
-        ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What Ray's core has to say of a cluster that does not let us in goes past every logger, a
-    line a second; the error says it once."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-_HOW = (
-    "Запускайте на узле кластера с той же версией ray (ray start --head; RAY_ADDRESS=ХОСТ:6379; "
-    "где нужен токен, RAY_AUTH_MODE=token) или возьмите --executor local"
-)
-
-
-_SETTINGS = b"\x04"
-_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
-"""The preface of gRPC, which a head speaks: it is answered with settings (RFC 9113, 3.4)."""
-
-
-def require_reachable(address: str) -> None:
-    """Ray itself would try for minutes."""
-    if "://" in address:
-        raise BadInput(f"--executor ray: адрес {address} не подходит, нужен ХОСТ:ПОРТ", _HOW)
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise BadInput(f"--executor ray: адрес {address!r} не понять, нужен ХОСТ:ПОРТ", _HOW)
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S) as there:
-            there.sendall(_HTTP2)
-            answer = there.recv(9)
-    except OSError as error:
-        raise BadInput(
-            f"--executor ray: кластер {address} не отвечает ({error.strerror or error})", _HOW
-        ) from error
-    if answer[3:4] != _SETTINGS:
-        raise BadInput(f"--executor ray: по адресу {address} отвечает не Ray", _HOW)

@@ -7,8 +7,15 @@ from pathlib import Path
 
 from knowledge.types import Cause
 
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-_INHERITED_PREFIXES = ("LC_", "XDG_", "CUDA_", "NVIDIA_", "NCCL_", "NVSHMEM_", "TORCH_SYMM_MEM_")
+_INHERITED = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+    *("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "VLLM_HOST_IP"),
+)
+"""The last ones: the cluster that a server over several nodes joins, and who this node is in it."""
+_INHERITED_PREFIXES = (
+    *("LC_", "XDG_", "CUDA_", "NVIDIA_"),
+    *("NCCL_", "NVSHMEM_", "TORCH_SYMM_MEM_", "GLOO_"),
+)
 """The last ones: how the operator of a host lets its GPUs talk to each other."""
 _FOR_PIP = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE")
 _FOR_PIP_PREFIXES = ("PIP_", "SSL_CERT_")

@@ -154,6 +154,13 @@ def test_kv_space_grows_for_a_long_context_and_shrinks_on_a_small_machine() -> N
     assert tiny["VLLM_CPU_KVCACHE_SPACE"] == "1"
 
 
+def test_workers_on_other_nodes_run_in_the_engines_own_environment() -> None:
+    over = config({"distributed-executor-backend": "ray", "pipeline-parallel-size": 2})
+    job = json.loads(variables(over, "cuda")["RAY_JOB_CONFIG_JSON_ENV_VAR"])
+    assert job == {"runtime_env": {"py_executable": "/envs/vllm/bin/python"}}
+    assert "RAY_JOB_CONFIG_JSON_ENV_VAR" not in variables(config(), "cuda")
+
+
 def test_memory_needed_follows_the_setting_that_vllm_follows() -> None:
     def needed(config: EngineConfig, kind: str = "cpu") -> float:
         hardware = make_hardware(kind, 100 * GIB)

@@ -158,6 +158,11 @@ def test_there_is_room_for_one_at_least(executor: Executor, tiny_model: Path) ->
         ("sglang", {"tp-size": 4, "dp-size": 4, "enable-dp-attention": True}, Needs(32, 4)),
         ("sglang", {"dp-size": 2}, Needs(16, 2)),
         ("transformers", {}, Needs(8, 1)),
+        (
+            "vllm",
+            {"pipeline-parallel-size": 8, "distributed-executor-backend": "ray"},
+            Needs(32, 8, over_nodes=True),
+        ),
     ],
 )
 def test_a_trial_takes_the_gpus_of_its_configuration(

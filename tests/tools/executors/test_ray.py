@@ -13,8 +13,8 @@ from tests.advisor.simulated import HARDWARE
 from tests.tools.executors import steps
 from tests.tools.executors.test_executors import spec
 from tools import executors
+from tools.executors._ray_head import require_reachable
 from tools.executors.base import Job
-from tools.executors.ray import require_reachable
 from tools.home import Home
 from tools.preparing import World
 

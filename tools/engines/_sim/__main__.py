@@ -75,6 +75,10 @@ def _start_badly(options: argparse.Namespace) -> None:
     if options.hang_at_start:
         time.sleep(1e6)
     time.sleep(options.slow_start_s)
+    if options.distributed_executor_backend == "ray":
+        from tools.engines._sim.cluster import hold_gpus
+
+        hold_gpus(options.tensor_parallel_size)
 
 
 async def _crash(after_s: float | None) -> None:

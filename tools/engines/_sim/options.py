@@ -38,6 +38,10 @@ def _engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduling-policy", choices=["fcfs", "priority"], default="fcfs")
     parser.add_argument("--quantization", choices=["none", "w8a8", "int4"], default="none")
     parser.add_argument(
+        "--tensor-parallel-size", type=int, default=1, help="Takes GPUs; changes no speed"
+    )
+    parser.add_argument("--distributed-executor-backend", choices=["mp", "ray"], default="mp")
+    parser.add_argument(
         "--speculative-config",
         type=_json,
         help='{"method": "ngram", "num_speculative_tokens": 3}',
