@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
-import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import ValidationError
 
 from advisor import approval, runner
 from api.errors import ApiError
@@ -30,7 +27,7 @@ from api.service import planning
 from api.service.backend import backend_of
 from api.service.database import now_text
 from api.service.events import Encoded, Events
-from api.service.flags import refuse_code
+from api.service.intake import Intake
 from api.service.jobs import Job, Jobs
 from api.service.keys import Keys, Principal
 from api.service.lanes import Lanes
@@ -41,9 +38,8 @@ from api.service.urls import UrlGuard
 from api.service.views import session_detail, session_view, trial_views
 from api.service.webhooks import Webhooks
 from api.settings import Settings
-from api.tasks import NAIVE_FROM_S, task_of
+from api.tasks import NAIVE_FROM_S
 from knowledge.errors import BadInput
-from knowledge.quantities import parse_duration
 from knowledge.types import Event, Hardware, Task
 from tools.hardware import inspect
 from tools.store import SessionRecord, SessionRow, Store
@@ -51,8 +47,6 @@ from tools.store import SessionRecord, SessionRow, Store
 if TYPE_CHECKING:
     from api.chat.aside import Aside
 
-_LOG = logging.getLogger("advisor.service")
-_PREPARE_S = 20.0
 _MOST_TEXTS = 1000
 _ACTIVE = ("queued", "running", "cancelling")
 Origin = Literal["api", "chat", "mcp", "slack", "hook", "watch", "dashboard", "cli"]
@@ -69,6 +63,7 @@ class Service:
     reports: Reports
     urls: UrlGuard
     hardware: Hardware
+    intake: Intake
     aside: "Aside"
     local_token: str | None = None
 
@@ -89,7 +84,6 @@ class Service:
         self.on_begin: list[Callable[[SessionView, Job], Coroutine[Any, Any, None]]] = []
         """Called when a session is in the queue, in the context of who asked for it."""
         self._texts: dict[tuple[str, str], str] = {}
-        self._preparing: dict[str, asyncio.Future[Task]] = {}
         self._submitting = asyncio.Lock()
         self._telling: set[asyncio.Task[None]] = set()
         self.ready = False
@@ -116,6 +110,7 @@ class Service:
         self.reports = Reports(store, self.settings.reports_dir)
         # Once: measuring a CPU's ceilings anew for each request would disturb what is running.
         self.hardware = await asyncio.to_thread(inspect, self.home)
+        self.intake = Intake(self.settings, self.home, self.roots, self.urls, self.hardware)
         gpus = self.hardware.device_count if self.hardware.device.kind == "cuda" else 1
         count = self.settings.lanes or gpus
         self._loop = asyncio.get_running_loop()
@@ -186,14 +181,14 @@ class Service:
         notify: str | None,
         rule: str | None,
     ) -> SessionView:
-        request = await self._check(request, principal)
+        request = await self.intake.check(request, principal)
         waiting = self.jobs.waiting()
         if len(waiting) >= self.settings.queue_limit:
             raise ApiError(
                 429, "queue_full", f"В очереди уже {len(waiting)} сессий", "Повторите позже",
                 headers={"Retry-After": "60"},
             )  # fmt: skip
-        task = await self._task(request, checked=True)
+        task = await self.intake.task(request, checked=True)
         naive = request.naive
         run_naive = naive if naive is not None else task.budget.seconds >= NAIVE_FROM_S
         runner.require_budget(task, run_naive)
@@ -242,8 +237,8 @@ class Service:
         rule = Policy.load(self.settings.hook_policy).rule_for(model)
         if rule is None:
             return HookAnswer(outcome="skipped", reason="ни одно правило не подходит")
-        request = await self._check(rule.request(model), principal)
-        task = await self._task(request)
+        request = await self.intake.check(rule.request(model), principal)
+        task = await self.intake.task(request)
         mark = f"{rule.name}:{rule.content_id(8)}"
         async with self._turn(f"{task.model.fingerprint}:{mark}"):
             if known := self.jobs.done_before(task.model.fingerprint, mark):
@@ -256,8 +251,8 @@ class Service:
 
     async def plan(self, request: SessionRequest, principal: Principal) -> PlanView:
         """A dry run: what a session would try, what it expects, how long the device is busy."""
-        request = await self._check(request, principal)
-        task = await self._task(request)
+        request = await self.intake.check(request, principal)
+        task = await self.intake.task(request)
         return await asyncio.to_thread(asyncio.run, planning.plan(task, self.home, request.naive))
 
     async def cancel(self, session: str, drain_s: float | None = None) -> SessionView:
@@ -425,58 +420,6 @@ class Service:
         return bool(await asyncio.to_thread(self.store.events, session, after, 1))
 
     # Inside
-
-    async def _check(self, request: SessionRequest, principal: Principal) -> SessionRequest:
-        """The request with its paths made plain. Raises ApiError for what it may not ask for.
-
-        The command line of the service's own user is not held to this: it could do it all itself.
-        """
-        settings = self.settings
-        if principal.trusted:
-            return request
-        if settings.engines and request.engine not in settings.engines:
-            raise BadInput(
-                f"движок {request.engine!r} здесь не разрешён",
-                f"Есть: {', '.join(settings.engines)}",
-            )
-        refuse_code(request.flags, allowed=settings.allow_remote_code)
-        if parse_duration(request.budget) > parse_duration(settings.max_budget):
-            raise BadInput(f"бюджет больше разрешённого: {settings.max_budget}", "Уменьшите budget")
-        if request.webhook:
-            await self.urls.check(request.webhook, "webhook")
-        if (base_url := request.flags.get("base-url")) is not None:
-            await self.urls.check(str(base_url), "base-url")
-        paths = {"model": self.roots.model(request.model),
-                 "workload": self.roots.workload(request.workload)}  # fmt: skip
-        return request.model_copy(update=paths)
-
-    async def _task(self, request: SessionRequest, *, checked: bool = False) -> Task:
-        """The task, prepared once for all who ask the same meanwhile; `checked`: flags as well.
-
-        Converting a model or installing an engine may take long; then the client is asked to
-        come again.
-        """
-        key = f"{checked}:{request.model_dump_json()}"
-        future = self._preparing.get(key)
-        if future is None:
-            work = asyncio.to_thread(asyncio.run, self._prepared(request, checked))
-            future = self._preparing[key] = asyncio.ensure_future(work)
-            future.add_done_callback(lambda _: self._preparing.pop(key, None))
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), _PREPARE_S)
-        except TimeoutError:
-            raise ApiError(
-                503, "preparing", f"Модель {request.model} готовится", "Повторите через 30 с",
-                headers={"Retry-After": "30"},
-            ) from None  # fmt: skip
-        except ValidationError as error:
-            raise BadInput(error.errors()[0]["msg"]) from None
-
-    async def _prepared(self, request: SessionRequest, checked: bool) -> Task:
-        task = await task_of(request.options(), self.home, _LOG.info, self.hardware)
-        if checked and task.flags:
-            await runner.check_flags(task, self.home, _LOG.info)
-        return task
 
     async def _append(self, session: str, kind: str, **payload: object) -> Event:
         return await asyncio.to_thread(self.lanes.append, session, kind, dict(payload))
