@@ -144,7 +144,7 @@ class GpPolicy:
         return Hypothesis(
             technique="search",
             policy=self.name,
-            title=f"Подбор: {in_title(row)}",
+            title=f"Подбор: {in_title(row, settings_of(view.task.default))}",
             rationale=f"Наибольшее ожидаемое улучшение за секунду по модели из {known}"
             "прошлых сессий и испытаний этой.",
             change=change,

@@ -103,10 +103,11 @@ def proposed(
 def hypothesis_at(view: View, policy: str, title: str, candidate: Candidate) -> Hypothesis:
     """A point that an optimizer proposes, without any reason but its own."""
     change = difference(view.base, candidate)
+    shown = in_title(settings_of(candidate), settings_of(view.task.default))
     return Hypothesis(
         technique="search",
         policy=policy,
-        title=f"{title}: {in_title(settings_of(candidate))}",
+        title=f"{title}: {shown}",
         rationale="Точка предложена оптимизатором по всем прошлым испытаниям этой сессии.",
         change=change,
         candidate=candidate,

@@ -141,9 +141,13 @@ def difference(base: Candidate, other: Candidate) -> Change:
     )
 
 
-def in_title(settings: Mapping[str, FlagValue | None]) -> str:
-    """The same for a title: a quick start is how a candidate was screened, not what it is."""
-    rest = {key: value for key, value in settings.items() if (key, value) not in _quick_starts()}
+def in_title(
+    settings: Mapping[str, FlagValue | None], given: Mapping[str, FlagValue | None]
+) -> str:
+    """The same for a title, without what all candidates have in common: the user's own flags, and a
+    quick start, which is how a candidate was screened and not what it is."""
+    common = {*_quick_starts(), *given.items()}
+    rest = {key: value for key, value in settings.items() if (key, value) not in common}
     return describe(rest if any(value is not None for value in rest.values()) else settings)
 
 
