@@ -55,7 +55,12 @@ def of_launches(
             repeats += len(logs) - 1
     variance = _PRIOR_LAUNCHES * usual_cv**2 + max(0.0, beyond)
     cv = math.sqrt(variance / (_PRIOR_LAUNCHES + repeats))
-    return LaunchNoise(min(max(cv, _LEAST_CV), _MOST_CV), repeats)
+    return LaunchNoise(believable(cv), repeats)
+
+
+def believable(cv: float) -> float:
+    """Few launches may agree by chance, and one that went astray is no noise."""
+    return min(max(cv, _LEAST_CV), _MOST_CV)
 
 
 def _repeated(metric: Metric, trials: Sequence[TrialResult]) -> Iterable[list[tuple[float, float]]]:

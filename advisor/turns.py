@@ -10,7 +10,7 @@ from advisor.state import State
 from knowledge.measure.requests import fitting_round_s
 from knowledge.quantities import format_number
 from knowledge.statistics import Answer, Judgement, Sequential, detectable_speedup
-from knowledge.types import LoadPlan, Metric, TrialResult
+from knowledge.types import Estimate, LoadPlan, Metric, TrialResult
 from tools.trial import Until
 
 Rounds = Sequence[dict[Metric, float]]
@@ -22,11 +22,12 @@ _SAID = {
 }
 
 
-def load_of(ctx: Context, state: State) -> LoadPlan:
-    """The production load with all the rounds that the budget has room for."""
+def load_of(ctx: Context, state: State, again_s: float = 0.0) -> LoadPlan:
+    """The production load with all the rounds that the budget has room for, once `again_s` of it
+    are set aside for further launches."""
     plan, drain_s = production_of(ctx)
     pair_s = 2 * fitting_round_s(plan.round_s, drain_s) + drain_s + ctx.pace.drain_s
-    more = max(0, int(remaining_s(state, ctx) / pair_s))
+    more = int(max(0.0, remaining_s(state, ctx) - again_s) / pair_s)
     return plan.replace(rounds=max(plan.rounds, min(ctx.pace.most_rounds, plan.rounds + more)))
 
 
@@ -82,6 +83,15 @@ def conclusion(ctx: Context, default: TrialResult, winner: TrialResult) -> Judge
         return None
     rounds = winner.spec.load.rounds
     return judge(ctx, rounds, default.measurement.rounds, winner.measurement.rounds)
+
+
+def within(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate | None:
+    """The speed-up by the pairs of rounds alone, as if launches of one configuration were alike."""
+    if winner.pair is None or not (default.measurement and winner.measurement):
+        return None
+    plan = replace(sequential(ctx, winner.spec.load.rounds), launch_cv=0.0)
+    judged = _judge(plan, ctx.metric, default.measurement.rounds, winner.measurement.rounds)
+    return judged.speedup if judged else None
 
 
 def stopping(ctx: Context, default: TrialResult, winner: TrialResult) -> str:

@@ -77,8 +77,15 @@ def event_line(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one return per 
             )
         case "llm_failed":
             return f"LLM не помогла ({seen['reason']}): сессия идёт без неё"
+        case "launched_again":
+            return (
+                "разброс между запусками не даёт отличить выигрыш от шума: "
+                f"обе конфигурации запускаются с нуля ещё раз (пара {seen['pair']} из "
+                f"{seen['of']})"
+            )
         case "run_off":
-            return f"повторы перед сдачей: {seen['repeats']}, лучшее {seen['trial']}"
+            again = f"после повторов ({seen['repeats']}) " if seen["repeats"] else ""
+            return f"к сдаче: {again}лучше всех {seen['trial']}"
         case "production":
             return f"сдаём {HANDED_IN[str(seen['handed_in'])]}: {seen['reason']}"
         case "approval_requested":

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from advisor import policies
 from advisor.report.summary import Summary
 from api.tasks import Request
 from knowledge.types import Estimate, FlagValue, Interval, Profile
@@ -55,9 +56,7 @@ class SessionRequest(Body):
     quality_floor: float | None = Field(None, gt=0, le=10, description="Допуск, нат/токен.")
     budget: _Short = Field("30m", description="Сколько времени на всё: 90s, 30m, 2h.")
     trials: int | None = Field(None, ge=1, le=1000, description="Сколько гипотез, не больше.")
-    policy: _Short = Field(
-        "portfolio", description="portfolio, knowledge, search, gp, llm, random, grid или smac."
-    )
+    policy: _Short = Field("portfolio", description=", ".join(policies.names()) + ".")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Зерно случайных чисел.")
     flags: dict[_Short, FlagValue] = Field(
         {}, max_length=50, description="Флаги движка, общие для всех вариантов этой сессии."

@@ -1,12 +1,13 @@
 """One candidate on its way through a trial: launched, loaded, judged, torn down."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean
 
@@ -21,6 +22,7 @@ from knowledge.measure import machine_changed, out_of_reach, round_points, summa
 from knowledge.measure.requests import fitting_round_s, kept_after_ramp, latencies
 from knowledge.quantities import format_bytes
 from knowledge.types import (
+    Candidate,
     Cause,
     ClosedLoop,
     Failure,
@@ -61,7 +63,7 @@ from tools.profilers import torch_profiler
 from tools.quality.assess import assess
 from tools.quality.gains import gain_checks
 from tools.quality.integrity import check, with_quality
-from tools.telemetry import Sampler
+from tools.telemetry import Sampler, of_one_node
 
 _MEMORY_SLACK_BYTES = 512 * 2**20
 _MEMORY_WAIT_S = {"cpu": 10.0, "cuda": 60.0}
@@ -70,7 +72,6 @@ _DRAIN_S = 60.0
 _LOG_LINES = 40
 _WHOLE_LOG_LINES = 200
 _WARM_UP_TOKENS = 16
-_ONE_NODE = "сервер занимает несколько узлов, а GPU, CPU и память видны только на одном из них"
 _PROFILE_LEAD_S = 3.0
 _PROFILE_DEADLINE_S = 240.0
 
@@ -317,11 +318,8 @@ class Arm:
             )
         assert self.sampler
         seen = self.sampler.result()
-        if engines.over_nodes(self.spec.candidate.config):
-            seen = seen.replace(
-                energy_j=None, gpu_power_w_mean=None, gpu_memory_peak_bytes=None,
-                warnings=(*seen.warnings, _ONE_NODE),
-            )  # fmt: skip
+        if _on_other_nodes(self.spec.candidate):
+            seen = of_one_node(seen)
         self.telemetry = seen.replace(
             engine=self.gauges.over(await self.engine.scrape(self.base_url)),
             energy_mj_per_token=_per_token(seen.energy_j, self.samples),
@@ -432,7 +430,7 @@ class Arm:
         result = TrialResult(
             spec=self.spec,
             started_at=self.started_at,
-            finished_at=datetime.now(UTC),
+            finished_at=self.started_at + timedelta(seconds=time.monotonic() - self.started_s),
             launch=self.launch,
             measurement=None if self.failure else self.measurement,
             telemetry=self.telemetry,
@@ -457,6 +455,12 @@ class Arm:
             return None
         tail = self.server.log_tail(_WHOLE_LOG_LINES)
         return self.engine.diagnose(self.server.returncode, tail)
+
+
+def _on_other_nodes(candidate: Candidate) -> bool:
+    """Whether some of its cards may be where nothing here can see them."""
+    joined = engines.joins_cluster(candidate.config) and "RAY_ADDRESS" in os.environ
+    return joined and engines.devices_of(candidate.config) > 1
 
 
 def _tokenizer(folder: Path) -> Tokenizer | None:

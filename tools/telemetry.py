@@ -25,6 +25,24 @@ _LOOK_FOR_CHILDREN_EVERY = 4
 _Number = TypeVar("_Number", int, float)
 
 
+_ONE_NODE = "сервер берёт GPU у кластера Ray, а отсюда видны только его собственный узел"
+
+
+def of_one_node(seen: Telemetry) -> Telemetry:
+    """Of a server whose workers may run on several nodes: what one of them shows stands for all of
+    nothing, so only the server's own CPU remains."""
+    return seen.replace(
+        rss_peak_bytes=None,
+        gpu_util_percent_mean=None,
+        gpu_memory_peak_bytes=None,
+        gpu_power_w_mean=None,
+        energy_j=None,
+        gpus=(),
+        series={name: points for name, points in seen.series.items() if name.startswith("cpu")},
+        warnings=(*seen.warnings, _ONE_NODE),
+    )
+
+
 class Sampler:
     """Samples beside the load, from `async with` in to out. Read `result()` afterwards."""
 

@@ -71,12 +71,12 @@ def deployment(record: SessionRecord) -> Deployment:
             f"Сессия {session} мерила уже запущенный сервер: команды запуска у неё нет",
             "Экспортировать можно сессию, в которой advisor запускал движок сам",
         )
-    if engines.over_nodes(trial.spec.candidate.config):
+    hardware = record.task.hardware
+    if engines.spans_machines(trial.spec.candidate.config, hardware.device_count):
         raise BadInput(
             f"Сессия {session} сдала сервер на нескольких узлах Ray, а файлы описывают один узел",
-            "Команда стоит в отчёте; узлы для неё описывает deploy/kubernetes/ray.yaml",
+            "Команда стоит в отчёте: она запускается на узле кластера Ray",
         )
-    hardware = record.task.hardware
     artifact = trial.spec.candidate.artifact
     version = public_version(trial.launch)
     engine = trial.spec.candidate.config.engine

@@ -35,11 +35,13 @@ async def run_off(state: State, runtime: Runtime[Context]) -> State:
         pool += [(result, ordinal) for result in results]
         # What does not start twice is not handed in.
         pool = [(trial, at) for trial, at in pool if trial.spec.candidate not in failed]
-    if not rounds or not pool:
+    measured = _measured(ctx, pool)
+    if not measured:
         return {"ordinal": ordinal, "spent_s": spent_s}
-    chosen = choice(_measured(ctx, pool))
+    chosen = choice(measured)
     first = next(trial for trial, _ in pool if trial.spec.candidate == chosen)
-    ctx.emit("run_off", trial=first.trial_id, repeats=2 * rounds)
+    if rounds or first.trial_id != state["incumbent"]:
+        ctx.emit("run_off", trial=first.trial_id, repeats=2 * rounds)
     return {
         "ordinal": ordinal,
         "spent_s": spent_s,

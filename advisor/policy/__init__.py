@@ -109,22 +109,32 @@ def remaining_s(state: State, ctx: Context) -> float:
     """Budget left for the search once the finalist and the production test are set aside."""
     trials = ctx.store.trials(ctx.session)
     default = next(t for t in trials if t.spec.purpose == "baseline")
-    own_trials = [t for t in trials if t.spec.purpose != "naive"]
-    own = [t.launch.ready_s for t in own_trials if t.launch]
+    production_s = launches_s(ctx)
+    scored = [t.quality.seconds for t in _searched(ctx) if t.quality]
+    production_s += max(20.0, median(scored[-3:])) if scored else 20.0
+    if ctx.task.slos:
+        search = ctx.pace.load_search
+        production_s += search.points * (search.round_s + ctx.pace.drain_s)
+    finalist_s = default.seconds if state["screening"] and not in_turns(ctx) else 0.0
+    return ctx.task.budget.seconds - state["spent_s"] - production_s - finalist_s
+
+
+def launches_s(ctx: Context) -> float:
+    """What it takes to launch default and winner from cold and to measure them, nothing else."""
+    own = [t.launch.ready_s for t in _searched(ctx) if t.launch]
     ready_s = median(own[-3:]) if own else 0.0
     if len(own) == 1:
         ready_s *= _LATER_START
     plan, drain_s = production_of(ctx)
     round_s = fitting_round_s(plan.round_s, drain_s)
     rounds_s = plan.rounds * (2 * round_s + drain_s + ctx.pace.drain_s)
-    scored = [t.quality.seconds for t in own_trials if t.quality]
-    quality_s = max(20.0, median(scored[-3:])) if scored else 20.0
-    production_s = 1.6 * ready_s + 2 * plan.warmup_s + drain_s + rounds_s + quality_s
-    if ctx.task.slos:
-        search = ctx.pace.load_search
-        production_s += search.points * (search.round_s + ctx.pace.drain_s)
-    finalist_s = default.seconds if state["screening"] and not in_turns(ctx) else 0.0
-    return ctx.task.budget.seconds - state["spent_s"] - production_s - finalist_s
+    return 1.6 * ready_s + 2 * plan.warmup_s + drain_s + rounds_s
+
+
+def _searched(ctx: Context) -> list[TrialResult]:
+    """Those of the search: a cold test that is resumed is planned as it was at first."""
+    trials = ctx.store.trials(ctx.session)
+    return [t for t in trials if t.spec.purpose not in ("naive", "production")]
 
 
 def view_of(ctx: Context, state: State) -> View:

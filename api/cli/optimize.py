@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from advisor import policies
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def optimize(  # noqa: PLR0913 - the options of the command
     ),
     budget: str = typer.Option("30m", help="Сколько времени на всё."),
     trials: int | None = typer.Option(None, help="Сколько гипотез, не больше."),
-    policy: str = typer.Option(
-        "portfolio", help="portfolio, knowledge, search, gp, llm, random, grid, smac."
-    ),
+    policy: str = typer.Option("portfolio", help=", ".join(policies.names()) + "."),
     executor: str = typer.Option("local", help="Где мерить: local или ray (кластер Ray)."),
     parallel: int | None = typer.Option(
         None, help="Сколько гипотез мерить сразу на ray; без него — сколько влезет, до 8."

@@ -156,7 +156,7 @@ def _of_space(name: str, rows: Sequence[dict[str, Any]], options: Any) -> dict[s
         "configurations": rows[0]["configurations"],
         "median_best_gain": median(row["best_gain"] for row in rows),
         "cards_agree": median(agree) if agree else None,
-        "worse": _worse(rows),
+        "regret_above_optimizers": _above_optimizers(rows),
         "policies": {
             policy: summary([row for row in rows if row["policy"] == policy], options.trials)
             for policy in dict.fromkeys(row["policy"] for row in rows)
@@ -164,7 +164,7 @@ def _of_space(name: str, rows: Sequence[dict[str, Any]], options: Any) -> dict[s
     }
 
 
-def _worse(rows: Sequence[dict[str, Any]]) -> float:
+def _above_optimizers(rows: Sequence[dict[str, Any]]) -> float:
     """The portfolio's mean regret above the better optimizer's, on the seeds that both had."""
     last: dict[str, dict[int, float]] = {}
     for row in rows:
@@ -203,7 +203,7 @@ def _show(result: dict[str, Any], trials: int) -> None:
                 f"{one['regret_25']:6.1%} {one['regret_50']:6.1%} {one['regret_100']:6.1%}"
                 f"  {one['regret_handed_in']:9.1%}  {one['failures']:8.1f}  {took:>9}"
             )
-        _show_aims(space["policies"], space["worse"], trials)
+        _show_aims(space["policies"], space["regret_above_optimizers"], trials)
 
 
 def _show_aims(policies: dict[str, Any], worse: float, trials: int) -> None:

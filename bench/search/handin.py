@@ -16,7 +16,7 @@ from advisor.policy.base import Policy
 from advisor.policy.loop import AskTell
 from advisor.policy.space import Knob, Space
 from advisor.profiling import profile_of
-from bench.search.ending import run_off
+from bench.search.ending import log_of, run_off
 from bench.search.spaces import hardware
 from bench.search.surface import Surface, all_rows
 from knowledge.known_models import require_architecture
@@ -128,7 +128,8 @@ def session(surface: Surface, policy: Policy, trials: int) -> HandIn:
             break
         loop.tell(hypothesis, surface.measure(hypothesis.candidate, ordinal, rng, launched))
     tried = [surface.gain(trial.spec.candidate) for trial in loop.trials]
-    ended = run_off(surface, loop.trials, rng, launched)
+    ended = run_off(surface, loop.trials, len(loop.trials) - 1, rng, launched)
+    first = next(t for t in loop.trials if t.spec.candidate == ended.first)
     assert loop.reference
     return HandIn(
         seed=seed,
@@ -136,6 +137,6 @@ def session(surface: Surface, policy: Policy, trials: int) -> HandIn:
         naive=surface.gain(ended.first),
         kept=surface.gain(loop.reference.spec.candidate),
         handed_in=surface.gain(ended.winner),
-        claimed=ended.claimed,
+        claimed=log_of(surface, first) - log_of(surface, loop.trials[0]),
         repeats=ended.repeats,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from advisor.calibration import calibrate
 from advisor.context import Pace
+from advisor.launch_noise import believable
 from advisor.policy.base import Policy, View
 from advisor.policy.facts import facts_of
 from advisor.policy.loop import AskTell
@@ -26,7 +27,8 @@ class Run:
     """Since the default was measured."""
     failures: int
     handed_in: float
-    """True log gain of what a session hands in: after the run-off and the test from cold."""
+    """True log gain of what a session with time left hands in: after the run-off and up to three
+    pairs of launches from cold."""
     think_s: float = 0.0
 
 
@@ -35,7 +37,7 @@ def replay(surface: Surface, name: str, policy: Policy, seed: int, trials: int) 
 
     How far launches lie apart is known, as on a machine with sessions behind it.
     """
-    pace = Pace(launch_cv=surface.launch_cv)
+    pace = Pace(launch_cv=believable(surface.launch_cv))
     loop = AskTell(
         surface.task, policy, surface.catalog, surface.profile, pace=pace, space=surface.space
     )

@@ -87,9 +87,14 @@ class Surface:
         return float(self.log_gain[self.rows[candidate]])
 
     def measure(
-        self, candidate: Candidate, ordinal: int, rng: random.Random, launched: set[object]
+        self,
+        candidate: Candidate,
+        ordinal: int,
+        rng: random.Random,
+        launched: set[object],
+        windows: int = 1,
     ) -> TrialResult:
-        """One noisy trial; `launched` remembers what has been compiled."""
+        """One noisy trial of some windows; `launched` remembers what has been compiled."""
         at = self.rows[candidate]
         spec = TrialSpec(
             session=self.name, ordinal=ordinal, model=self.task.model,
@@ -111,17 +116,19 @@ class Surface:
             launch=Launch(argv=(), env={}, ready_s=start_s, engine_version="1", in_force={}),
             measurement=Measurement(
                 metrics={
-                    metric: self._noisy(float(values[at]), metric, launch, rng)
+                    metric: self._noisy(float(values[at]), metric, launch, windows, rng)
                     for metric, values in self.metrics.items()
                 },
                 rounds=(), window_s=self.load_s, requests=100, failed_requests=0,
             ),
         )  # fmt: skip
 
-    def _noisy(self, value: float, metric: Metric, launch: float, rng: random.Random) -> Estimate:
-        direction = 1 if metric.higher_is_better else -1
-        seen = value * float(np.exp(direction * launch + rng.gauss(0, self.window_cv)))
-        half = 1.96 * self.window_cv
+    def _noisy(
+        self, value: float, metric: Metric, launch: float, windows: int, rng: random.Random
+    ) -> Estimate:
+        direction, sd = 1 if metric.higher_is_better else -1, self.window_cv / math.sqrt(windows)
+        seen = value * float(np.exp(direction * launch + rng.gauss(0, sd)))
+        half = 1.96 * sd
         return Estimate(value=seen, low=seen * (1 - half), high=seen * (1 + half), n=100)
 
 

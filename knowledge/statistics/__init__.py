@@ -9,6 +9,7 @@ from knowledge.statistics.bootstrap import (
 from knowledge.statistics.compare import minimum_detectable_effect, ratio_of_estimates, speedup
 from knowledge.statistics.detectable import detectable_speedup
 from knowledge.statistics.fidelity import paired_tokens
+from knowledge.statistics.launches import Launches
 from knowledge.statistics.noninferiority import non_inferior
 from knowledge.statistics.preference import krippendorff_alpha, raw_agreement, win_rate
 from knowledge.statistics.quality import quality_verdict
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "Course",
     "Judgement",
+    "Launches",
     "Sequential",
     "Statistic",
     "Stretch",

@@ -23,9 +23,9 @@ from knowledge.types import Estimate
 
 FIRST_LOOK = 3
 """Two pairs have a spread that may be anything."""
-_LEVEL = 0.95
-_PATHS = 200_000
-_SEED = 20261125
+LEVEL = 0.95
+PATHS = 200_000
+SEED = 20261125
 
 
 class Answer(StrEnum):
@@ -69,7 +69,7 @@ class Sequential:
             return None
         mean = float(logs.mean())
         half = self._half(logs)
-        launch = normal_quantile(_LEVEL) * math.sqrt(2) * self.launch_cv
+        launch = normal_quantile(LEVEL) * math.sqrt(2) * self.launch_cv
         low, high = mean - math.hypot(half, launch), mean + math.hypot(half, launch)
         speedup = Estimate(
             value=math.exp(mean), low=math.exp(low), high=math.exp(high), n=int(logs.size)
@@ -92,20 +92,26 @@ class Sequential:
 
 
 @lru_cache(maxsize=32)
-def bounds(first: int, looks: int, level: float = _LEVEL) -> dict[int, float]:
+def bounds(first: int, looks: int, level: float = LEVEL) -> dict[int, float]:
     """By the number of pairs: what |t| exceeds, at this look or an earlier one, by its share of the
     error. Without a difference, 1 - level of all comparisons ever cross one of them."""
     if not 2 <= first <= looks:
         raise ValueError(f"looks from {first} to {looks}: a spread needs two pairs")
-    t = _t_paths(looks)
-    inside = np.ones(_PATHS, dtype=bool)
+    return spent_evenly(_t_paths(looks), first, level)
+
+
+def spent_evenly(paths: NDArray[np.float64], first: int, level: float = LEVEL) -> dict[int, float]:
+    """By the number of looks: the bound that as many `paths` (draws, looks) exceed for the first
+    time as the error allows up to then, the same share of it for each look."""
+    draws, looks = paths.shape
+    inside = np.ones(draws, dtype=bool)
     found: dict[int, float] = {}
     crossed = 0
     for count in range(first, looks + 1):
-        allowed = round((1 - level) * count / looks * _PATHS) - crossed
-        seen = t[inside, count - 1]
+        allowed = round((1 - level) * count / looks * draws) - crossed
+        seen = paths[inside, count - 1]
         found[count] = float(np.partition(seen, seen.size - allowed - 1)[seen.size - allowed - 1])
-        over = inside & (t[:, count - 1] > found[count])
+        over = inside & (paths[:, count - 1] > found[count])
         crossed += int(over.sum())
         inside &= ~over
     return found
@@ -113,7 +119,7 @@ def bounds(first: int, looks: int, level: float = _LEVEL) -> dict[int, float]:
 
 def _t_paths(looks: int) -> NDArray[np.float64]:
     """|t| after every pair, of pairs without a difference."""
-    draws = np.random.default_rng(_SEED).standard_normal((_PATHS, looks))
+    draws = np.random.default_rng(SEED).standard_normal((PATHS, looks))
     counts = np.arange(1, looks + 1)
     means = draws.cumsum(axis=1) / counts
     squares = np.maximum((draws**2).cumsum(axis=1) - counts * means**2, 1e-12)

@@ -303,6 +303,10 @@ class ProductionTest(Frozen):
     """Highest load that holds the SLOs, found by bisection, where SLOs were given."""
     stopping: str = ""
     """Russian: after how many rounds in turns it ended and why; empty when not in turns."""
+    again: tuple[tuple[str, str], ...] = ()
+    """Trials (default, winner) of further launches: `speedup` is of all pairs together."""
+    launches: str = ""
+    """Russian: how many pairs of launches and why; empty where one pair was all there could be."""
 
 
 class Event(Frozen):

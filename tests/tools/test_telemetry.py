@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tools.telemetry import Sampler
+from knowledge.types import Telemetry
+from tools.telemetry import Sampler, of_one_node
 
 BUSY_CHILD = (
     "import subprocess, sys, time\n"
@@ -82,3 +83,17 @@ async def test_a_card_is_not_closed_under_a_thread_that_reads_it() -> None:
     await asyncio.sleep(0.3)
     assert not card.caught
     assert card.reads == reads
+
+
+def test_of_several_nodes_one_shows_nothing_but_its_own_cores() -> None:
+    seen = Telemetry(
+        samples=3, cpu_percent_mean=90.0, rss_peak_bytes=1, gpu_util_percent_mean=50.0,
+        gpu_memory_peak_bytes=1, gpu_power_w_mean=300.0, energy_j=5.0, warnings=("жарко",),
+        series=dict.fromkeys(("cpu_percent", "rss_bytes", "gpu0_power_w"), ((0.0, 1.0),)),
+    )  # fmt: skip
+    left = of_one_node(seen)
+    assert left.warnings[0] == "жарко"
+    assert "кластера Ray" in left.warnings[1]
+    assert set(left.series) == {"cpu_percent"}
+    given = left.model_dump(exclude={"warnings", "series"}, exclude_defaults=True)
+    assert given == {"samples": 3, "cpu_percent_mean": 90.0}

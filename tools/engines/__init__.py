@@ -41,9 +41,14 @@ def devices_of(config: "EngineConfig", otherwise: int = 1) -> int:
     return engine.devices(config) if isinstance(engine, Spreading) else otherwise
 
 
-def over_nodes(config: "EngineConfig") -> bool:
-    """Whether its server takes its devices from a Ray cluster, beyond its own machine."""
+def joins_cluster(config: "EngineConfig") -> bool:
+    """Whether its server takes its devices from a Ray cluster, perhaps beyond its own machine."""
     from tools.engines.base import Clustered
 
     engine = load(config.engine)
-    return isinstance(engine, Clustered) and engine.over_nodes(config)
+    return isinstance(engine, Clustered) and engine.joins_cluster(config)
+
+
+def spans_machines(config: "EngineConfig", device_count: int) -> bool:
+    """Whether it takes more devices than one machine, which has `device_count`."""
+    return joins_cluster(config) and devices_of(config) > device_count

@@ -162,5 +162,5 @@ class Spreading(Protocol):
 class Clustered(Spreading, Protocol):
     """An engine whose server can take devices of several machines. Optional."""
 
-    def over_nodes(self, config: EngineConfig) -> bool:
+    def joins_cluster(self, config: EngineConfig) -> bool:
         """Whether it joins a Ray cluster and takes its devices there, on any of the nodes."""

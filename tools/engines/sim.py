@@ -62,7 +62,7 @@ class Sim:
     def devices(self, config: EngineConfig) -> int:
         return _flags.product(config, "tensor-parallel-size")
 
-    def over_nodes(self, config: EngineConfig) -> bool:
+    def joins_cluster(self, config: EngineConfig) -> bool:
         return config.flags.get("distributed-executor-backend") == "ray"
 
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:

@@ -108,7 +108,7 @@ class Vllm:
             variables = _CPU_STARTUP | variables
             if not _sets_kv_space(config):
                 variables[_KV_SPACE] = str(_cpu_kv_gib(config, model, hardware))
-        if self.over_nodes(config):
+        if self.joins_cluster(config):
             variables |= _workers_in(env)
         server = (str(env.python), "-m", "vllm.entrypoints.openai.api_server")
         ours: dict[str, FlagValue] = {
@@ -151,7 +151,7 @@ class Vllm:
     def devices(self, config: EngineConfig) -> int:
         return _flags.product(config, *_PARALLEL)
 
-    def over_nodes(self, config: EngineConfig) -> bool:
+    def joins_cluster(self, config: EngineConfig) -> bool:
         return config.flags.get("distributed-executor-backend") == "ray"
 
     def diagnose(self, returncode: int | None, log_tail: tuple[str, ...]) -> Cause:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import tempfile
 from collections import deque
 from collections.abc import Iterator
 from importlib import import_module
@@ -50,15 +51,30 @@ def _joining() -> Iterator[None]:
     """Servers started here join the cluster as drivers of their own: they must know where it is and
     which node this is, and see the cards of the node, none of which is lent to this task."""
     kept = dict(os.environ)
-    ray = import_module("ray")
+    ray, token = import_module("ray"), _token_file(os.environ.get("RAY_AUTH_TOKEN"))
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
     os.environ["VLLM_HOST_IP"] = import_module("ray.util").get_node_ip_address()
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    if token:
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     try:
         yield
     finally:
+        if token:
+            token.unlink(missing_ok=True)
         os.environ.clear()
         os.environ.update(kept)
+
+
+def _token_file(token: str | None) -> Path | None:
+    """A server is given no secret in its environment, which is kept with its launch; KubeRay has
+    the cluster's token there."""
+    if not token:
+        return None
+    number, name = tempfile.mkstemp(prefix="advisor-ray-")  # readable by this user alone
+    with os.fdopen(number, "w") as file:
+        file.write(token)
+    return Path(name)
 
 
 def _work(

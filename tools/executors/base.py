@@ -84,9 +84,11 @@ def needs_of(specs: tuple[TrialSpec, ...], hardware: Hardware) -> Needs:
     configs = [spec.candidate.config for spec in specs]
     loaded = [engines.load(config.engine) for config in configs]
     gpus = sum(engines.devices_of(config) for config in configs)
-    if any(engines.over_nodes(config) for config in configs):
+    simulated = all(engine.capabilities(hardware).simulated for engine in loaded)
+    has_gpus = simulated or hardware.device.kind == "cuda"
+    if has_gpus and any(engines.joins_cluster(config) for config in configs):
         return Needs(cpus=hardware.cores, gpus=gpus, over_nodes=True)
-    if all(engine.capabilities(hardware).simulated for engine in loaded):
+    if simulated:
         return Needs(cpus=len(specs))
     if hardware.device.kind != "cuda":
         return Needs(cpus=hardware.cores)

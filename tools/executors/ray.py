@@ -44,29 +44,43 @@ class _Lost(Exception):
 
 
 class Shared:
-    """A cluster for trials beside each other, or for one alone: what takes its GPUs by itself would
-    find those of the others taken."""
+    """A cluster for this session's trials beside each other, or for one alone: what takes its GPUs
+    by itself would find those of the others taken."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
-        self._beside = 0
+        self._beside, self._waiting, self._alone = 0, 0, False
 
     @contextlib.asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
         async with self._changed:
+            await self._changed.wait_for(lambda: not (self._waiting or self._alone))
             self._beside += 1
         try:
             yield
         finally:
-            async with self._changed:
-                self._beside -= 1
-                self._changed.notify_all()
+            self._beside -= 1
+            await self._tell()
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        async with self._changed:  # held throughout: nobody else begins
-            await self._changed.wait_for(lambda: not self._beside)
+        self._waiting += 1
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not (self._beside or self._alone))
+                self._alone = True
+        finally:
+            self._waiting -= 1
+            await self._tell()
+        try:
             yield
+        finally:
+            self._alone = False
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
 
 class OnRay:
@@ -117,9 +131,9 @@ class OnRay:
         session = job.specs[0].session
         compared = job.specs[0].purpose in _COMPARED
         node = self._compared.get(session) if compared else None
-        alone = self._cluster.alone() if needs.over_nodes else self._cluster.beside()
+        turn = self._cluster.alone() if needs.over_nodes else self._cluster.beside()
         try:
-            async with alone:
+            async with turn:
                 node, found = await self._run(run_job, (job,), world, needs, limit_s, node)
         except _Lost as lost:
             return _all_failed(job, Cause.LOST, f"{lost}, попыток {_RETRIES + 1}")
@@ -155,7 +169,7 @@ class OnRay:
             try:
                 card = self._card(world.hardware) if needs.gpus else None
                 if needs.over_nodes:
-                    place = self._over_nodes(needs, node, card, world.progress)
+                    place = self._over_nodes(needs, card, world.progress)
                 else:
                     place = self._place(needs, node, card)
                 async with place as options:
@@ -207,26 +221,28 @@ class OnRay:
 
     @contextlib.asynccontextmanager
     async def _over_nodes(
-        self, needs: Needs, node: str | None, card: str | None, progress: Callable[[str], None]
+        self, needs: Needs, card: str | None, progress: Callable[[str], None]
     ) -> AsyncIterator[dict[str, Any]]:
         """The server will reserve its GPUs itself, so none is held for it: only that they are there
-        is seen to, and that the job runs on a node with some of them. Raises SetupFailed."""
+        is seen to, and that the job runs where one of them and the cores are. Raises
+        SetupFailed."""
         groups = import_module("ray.util.placement_group")
         strategies = import_module("ray.util.scheduling_strategies")
         bundle = {"GPU": 1.0} | ({_ACCELERATOR + card: _SHARE_OF_IT} if card else {})
-        group = groups.placement_group([bundle] * needs.gpus, strategy="PACK")
+        rest = [bundle] * (needs.gpus - 1)
+        group = groups.placement_group([bundle | {"CPU": needs.cpus}, *rest], strategy="PACK")
         try:
-            begun = time.monotonic()
+            begun, told = time.monotonic(), False
             while not await asyncio.to_thread(group.wait, 1):
                 waited_s = time.monotonic() - begun
                 if waited_s >= self.queue_s:
                     raise self._no_place(needs)
-                if waited_s < _TOLD_AFTER_S <= waited_s + 1:
+                if waited_s >= _TOLD_AFTER_S and not told:
                     progress(_waits(needs))
-            placed = list(groups.placement_group_table(group)["bundles_to_node_id"].values())
+                    told = True
+            there = groups.placement_group_table(group)["bundles_to_node_id"][0]
         finally:
             groups.remove_placement_group(group)
-        there = node if node in placed else max(placed, key=placed.count)
         near = strategies.NodeAffinitySchedulingStrategy
         yield {"scheduling_strategy": near(there, soft=False)}
 

@@ -7,8 +7,20 @@ from advisor.export.deployment import Runtime, public_version, runtime
 from advisor.export.formats.shell import command_lines
 from advisor.report.context import ReportContext, cite
 from knowledge.types import Frozen, TrialResult
+from tools import engines
 
 ORDER = 40
+
+
+_CLUSTER = [
+    "# Сервер берёт GPU у кластера Ray, на узле которого запускается. Ray нужен той же версии",
+    'engine/bin/pip install "ray[default]==$(ray --version | grep -o [0-9.]*)"',
+    "export RAY_ADDRESS=127.0.0.1:6379",
+    "PYTHON=$PWD/engine/bin/python",
+    'export RAY_JOB_CONFIG_JSON_ENV_VAR="{\\"runtime_env\\": {\\"py_executable\\": '
+    '\\"$PYTHON\\"}}"',
+]
+"""The path of the environment must be the same on all nodes."""
 
 
 class Recipe(Frozen):
@@ -34,10 +46,15 @@ def render(ctx: ReportContext) -> str:
     parts.append(
         "То же в виде `start.sh`, `compose.yaml` и `kubernetes.yaml`: "
         f"`advisor export {ctx.record.row.session}`."
-        if ctx.handed_in
+        if ctx.handed_in and not _spans_machines(ctx, trial)
         else ""
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _spans_machines(ctx: ReportContext, trial: TrialResult) -> bool:
+    config, hardware = trial.spec.candidate.config, ctx.record.task.hardware
+    return engines.spans_machines(config, hardware.device_count)
 
 
 def _recipe(ctx: ReportContext, trial: TrialResult) -> Recipe:
@@ -65,6 +82,8 @@ def _bash(recipe: Recipe, trial: TrialResult) -> str:
         lines += ["# 1. Python из окружения, где установлен движок", "PYTHON=python3"]
     else:
         lines += [f"# 1. Нужна программа {recipe.command.words[0].text} в PATH"]
+    if engines.joins_cluster(trial.spec.candidate.config):
+        lines += _CLUSTER
     artifact = trial.spec.candidate.artifact
     which = f"сжатой модели: {artifact.scheme}, {artifact.quantizer}" if artifact else "модели"
     place = "Файл" if recipe.command.model_path.endswith(".gguf") else "Папка"

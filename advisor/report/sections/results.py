@@ -20,6 +20,7 @@ def render(ctx: ReportContext) -> str:
         _requests(ctx),
         _slos(ctx),
         _stopping(ctx),
+        _launches(ctx),
         _agreement(ctx),
         _bound(ctx),
         embed(ctx, "pareto"),
@@ -141,6 +142,18 @@ def _stopping(ctx: ReportContext) -> str:
     if test is None or not test.stopping or ctx.winner is None:
         return ""
     return f"Замер по очереди ({_pair(ctx.default, ctx.winner)}): {sentence(test.stopping)}"
+
+
+def _launches(ctx: ReportContext) -> str:
+    """How often both were launched, and what all launches say together."""
+    test = ctx.record.production
+    if test is None or not test.launches or ctx.winner is None:
+        return ""
+    first = (test.default_trial_id, test.winner_trial_id)
+    cited = "; ".join(
+        _pair(ctx.trial(ours), ctx.trial(theirs)) for ours, theirs in (first, *test.again)
+    )
+    return f"Запуски с нуля ({cited}): {sentence(test.launches)}"
 
 
 def _agreement(ctx: ReportContext) -> str:

@@ -247,7 +247,7 @@ def test_nothing_to_export_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="уже запущенный сервер"):
         export(with_winner(launch=None), tmp_path / "out")
     spec = ex.TRIALS[-1].spec
-    flags = {"distributed-executor-backend": "ray", "pipeline-parallel-size": 2}
+    flags = {"distributed-executor-backend": "ray", "pipeline-parallel-size": 99}
     over = spec.candidate.replace(config=spec.candidate.config.replace(flags=flags))
     with pytest.raises(BadInput, match="на нескольких узлах"):
         export(with_winner(spec=spec.replace(candidate=over)), tmp_path / "out")

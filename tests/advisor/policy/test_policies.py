@@ -1,6 +1,8 @@
 """Every policy through ask and tell: it stays in the space, repeats nothing, and learns."""
 
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -20,6 +22,12 @@ from knowledge.errors import BadInput
 from knowledge.types import Candidate, Cause, Change, EngineConfig, Failure
 
 _BY_SPACE = [name for name in names() if name not in ("llm", "smac")]
+
+
+@pytest.mark.parametrize("module", ["policies", "policies.portfolio", "policy", "dry_run"])
+def test_each_module_can_be_the_first_that_is_imported(module):
+    command = [sys.executable, "-c", f"import advisor.{module}"]
+    subprocess.run(command, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("name", _BY_SPACE)

@@ -1,4 +1,5 @@
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,28 @@ def test_the_command_starts_the_session_where_it_ran() -> None:
     assert "--executor ray --parallel 2\n```" in text
     assert "| Исполнитель | ray; гипотез сразу: 2, каждая на своём узле |" in text
     assert "Исполнитель" not in text_of(ex.RECORD)
+
+
+def test_a_server_over_several_machines_starts_on_a_cluster_and_is_not_exported() -> None:
+    assert "advisor export" in text_of(ex.RECORD)
+    winner = ex.TRIALS[-1]
+    flags = {"distributed-executor-backend": "ray", "pipeline-parallel-size": 99}
+    over = winner.spec.candidate.replace(
+        config=winner.spec.candidate.config.replace(engine="vllm", flags=flags)
+    )
+    moved = winner.replace(spec=winner.spec.replace(candidate=over))
+    test = ex.RECORD.production
+    assert test
+    text = text_of(
+        ex.RECORD.replace(
+            trials=(*ex.TRIALS[:-1], moved),
+            production=test.replace(winner_trial_id=moved.trial_id),
+        )
+    )
+    assert "advisor export" not in text
+    script = text.split("```bash\n")[1].split("```")[0]
+    assert "export RAY_ADDRESS=" in script
+    subprocess.run(["/bin/bash", "-n", "-c", script], check=True)
 
 
 def test_a_round_ended_early_is_told_with_the_method() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from tests.advisor.simulated import HARDWARE
 from tests.ray_cluster import NICENESS
 from tests.tools.executors.test_executors import spec
 from tools import executors
+from tools.executors import _on_ray
 from tools.executors.base import Job
 from tools.executors.ray import Shared
 from tools.home import Home
 from tools.preparing import World
-from tools.process import leftovers
+from tools.process import clean_env, leftovers
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +80,11 @@ async def test_a_server_over_two_nodes_is_measured_and_gives_its_gpus_back(
     assert sorted(json.loads(said.removeprefix("GPUs by node: ")).values()) == [1, 1]
     telemetry = one.result.telemetry
     assert telemetry
-    assert telemetry.energy_j is None
-    assert any("несколько узлов" in line for line in telemetry.warnings)
+    assert (telemetry.energy_j, telemetry.rss_peak_bytes, telemetry.gpus) == (None, None, ())
+    assert set(telemetry.series) <= {"cpu_percent"}
+    assert any("кластера Ray" in line for line in telemetry.warnings)
+    assert other.result.telemetry
+    assert other.result.telemetry.rss_peak_bytes
     times = [(m.result.started_at, m.result.finished_at) for m in (one, other)]
     (_, first_end), (second_begin, _) = sorted(times)
     assert first_end <= second_begin
@@ -104,23 +109,49 @@ async def test_more_gpus_than_all_nodes_have_is_told_and_ends(
 async def test_who_needs_the_cluster_alone_waits_and_lets_nobody_in() -> None:
     shared, order = Shared(), list[str]()
 
-    async def beside(name: str) -> None:
-        async with shared.beside():
+    async def run(name: str, turn: AbstractAsyncContextManager[None]) -> None:
+        async with turn:
             order.append(name)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
             order.append(name)
 
-    async def alone() -> None:
-        async with shared.alone():
-            order.append("alone")
-            await asyncio.sleep(0.05)
-            order.append("alone")
-
-    first = [asyncio.create_task(beside(name)) for name in ("a", "b")]
-    await asyncio.sleep(0.01)
-    second = asyncio.create_task(alone())
-    await asyncio.gather(*first)
-    third = asyncio.create_task(beside("c"))
-    await asyncio.gather(second, third)
+    async with asyncio.TaskGroup() as group:
+        for name in ("a", "b", "alone", "c", "alone too", "d"):
+            turn = shared.alone() if name.startswith("alone") else shared.beside()
+            group.create_task(run(name, turn))
+            await asyncio.sleep(0.001)
     assert order[:4] == ["a", "b", "a", "b"]
-    assert order[4:] == ["alone", "alone", "c", "c"]
+    assert order[4:8] == ["alone", "alone", "alone too", "alone too"]
+    assert sorted(order[8:]) == ["c", "c", "d", "d"]
+
+
+async def test_who_gives_up_waiting_holds_nobody_up() -> None:
+    shared = Shared()
+    async with shared.beside():
+        waiting = asyncio.create_task(shared.alone().__aenter__())
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        async with asyncio.timeout(1), shared.beside():
+            pass
+    async with asyncio.timeout(1), shared.alone():
+        pass
+
+
+def test_the_token_of_the_cluster_reaches_the_server_as_a_file(
+    two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with _on_ray._joining():
+        env = clean_env()
+        token = Path(env["RAY_AUTH_TOKEN_PATH"])
+        assert token.read_text() == "secret"
+        assert token.stat().st_mode & 0o077 == 0
+        assert "RAY_AUTH_TOKEN" not in env
+        assert "CUDA_VISIBLE_DEVICES" not in env
+        assert env["RAY_ADDRESS"] == two_nodes.get_runtime_context().gcs_address
+    assert not token.exists()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert "RAY_AUTH_TOKEN_PATH" not in os.environ

@@ -75,10 +75,6 @@ def _start_badly(options: argparse.Namespace) -> None:
     if options.hang_at_start:
         time.sleep(1e6)
     time.sleep(options.slow_start_s)
-    if options.distributed_executor_backend == "ray":
-        from tools.engines._sim.cluster import hold_gpus
-
-        hold_gpus(options.tensor_parallel_size)
 
 
 async def _crash(after_s: float | None) -> None:
@@ -102,6 +98,10 @@ def main() -> None:
     """Serve until killed."""
     options = build_parser().parse_args()
     _start_badly(options)
+    if options.distributed_executor_backend == "ray":
+        from tools.engines._sim.cluster import hold_gpus
+
+        hold_gpus(options.tensor_parallel_size)
     asyncio.run(_run(options))
 
 
