@@ -63,13 +63,14 @@ async def _repeat(
 
 
 def _eligible(ctx: Context, state: State) -> list[TrialResult]:
-    """What could be handed in: measured with the same start as the incumbent, and sound.
+    """What could be handed in: the incumbent's engine with the same start as it, and sound.
 
     A gain that was told apart from noise is not needed here; a quality that was not checked is.
     """
     incumbent = ctx.store.trial(state["incumbent"])
     assert incumbent
     verdicts = {v.trial_id: v for v in ctx.store.verdicts(ctx.session)}
+    engine = incumbent.spec.candidate.config.engine
     hypotheses = {h.candidate: h for _, h in ctx.store.hypotheses(ctx.session)}
     quick = [h.change.flags.items() for h in hypotheses.values() if is_quick_start(h)]
 
@@ -90,7 +91,7 @@ def _eligible(ctx: Context, state: State) -> list[TrialResult]:
         for trial in ctx.store.trials(ctx.session)
         if trial.measurement
         and proper(trial)
-        and trial.spec.candidate.config.engine == ctx.task.engine
+        and trial.spec.candidate.config.engine == engine
         and start(trial) == start(incumbent)
     ]
     holds = [trial for trial in found if slos_met(ctx.task, trial)]
