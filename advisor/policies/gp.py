@@ -7,8 +7,8 @@ an exact one in numpy is small. `GpPolicy(cards=True)` starts from what the card
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from advisor.context import figure
 from advisor.policy.base import View
 from advisor.policy.prior import Offer, conflicting, fixed_settings, offers
 from advisor.policy.space import candidate_of, difference, in_title, settings_of
-from advisor.policy.surrogate import Array, Coded, Coding, Point, Surrogate, coding_of
+from advisor.policy.surrogate import Array, Coded, Codes, Coding, Point, Surrogate, coding_of
 from knowledge.types import Candidate, FlagValue, Hypothesis, Interval, TrialResult
 
 Row = Mapping[str, FlagValue | None]
@@ -31,6 +31,8 @@ _SEEDS = 4
 """The most promising rows, whose neighbours are looked at next."""
 _ROUNDS = 2
 _MOST = 6
+_LEAST_SD = 0.02
+"""Of a figure's logarithm: no model knows it better."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Model:
 
     surrogate: Surrogate
     coding: Coding
-    trials: Sequence[TrialResult]
-    """Measured here, in the order of the surrogate's last points."""
+    limits: "Sequence[Limit]"
+    trials: int
+    """Measured here."""
     past: int
-    lies: int
-    best: float
-    """Highest posterior mean among the feasible."""
+    best: float | None
+    """Highest posterior mean among the feasible; None while nothing seen is feasible."""
     base: float
     """Posterior mean of the base."""
 
@@ -56,7 +58,10 @@ class Rated:
     candidate: Candidate
     row: Row
     worth: float
-    """Expected improvement per second, times the chances to start, to pass and to hold the SLOs."""
+    """Expected improvement per second, times the chances to start, to pass and to hold the SLOs.
+
+    While nothing holds the SLOs the chances alone: there is nothing to improve on yet (Gelbart,
+    Snoek, Adams, "Bayesian optimization with unknown constraints", 2014, 3.2)."""
     mean: float
     sd: float
     risk: QualityRisk
@@ -88,7 +93,9 @@ class Ranker:
             return []
         asked = model.coding.encode([row for row, _ in new.values()])
         mean, sd = model.surrogate.predict_coded(asked)
-        worth = _improvement(mean, sd, model.best) * chances(view, model, asked)
+        worth = chances(model.limits, asked)
+        if model.best is not None:
+            worth *= _improvement(mean, sd, model.best)
         return [
             Rated(
                 candidate,
@@ -152,7 +159,7 @@ class GpPolicy:
             parent=view.base.content_id(),
             metric=view.metric,
             predicted_speedup=Interval(low=math.exp(gain - spread), high=math.exp(gain + spread)),
-            evidence=(f"{len(model.trials)} испытаний сессии, {model.past} из прошлых",),
+            evidence=(f"{model.trials} испытаний сессии, {model.past} из прошлых",),
             cost_s=view.cost_s(candidate),
             quality_risk=one.risk,
         )
@@ -168,10 +175,11 @@ def model_of(
     optimization", 2010).
     """
     own = [(t, found) for t in view.trials if (found := figure(t, view.metric))]
-    default = next((f for t, f in own if t.spec.candidate == view.task.default), None)
-    default = default or (own[0][1] if own else None)
-    if default is None or default.value <= 0:
+    first = next((one for one in own if one[0].spec.candidate == view.task.default), None)
+    first = first or (own[0] if own else None)
+    if first is None or first[1].value <= 0:
         return None
+    _, default = first
     sign = 1 if view.metric.higher_is_better else -1
     own = [(t, found) for t, found in own if found.value > 0]
     past = [Point(seen.settings, seen.log_gain, seen.sd) for seen in view.past]
@@ -193,9 +201,9 @@ def model_of(
     mean, _ = surrogate.predict([settings_of(view.base), *(p.settings for p in here)])
     trials = [trial for trial, _ in own]
     fine = [m for m, t in zip(mean[1:], trials, strict=True) if feasible(view, t)]
-    least = min(mean[1:]) if len(mean) > 1 else 0.0
-    best = max([*fine, least], default=0.0)
-    return Model(surrogate, coding, trials, len(past), len(lies), best, float(mean[0]))
+    best = float(max(fine)) if fine else None
+    limits = _limits(view, trials, first[0], coding)
+    return Model(surrogate, coding, limits, len(trials), len(past), best, float(mean[0]))
 
 
 def feasible(view: View, trial: TrialResult) -> bool:
@@ -213,19 +221,55 @@ def _violation(view: View, trial: TrialResult) -> float:
     return max(found, default=0.0)
 
 
-def chances(view: View, model: Model, asked: Coded) -> Array:
-    """That every SLO holds: normal, in the logarithm of its figure."""
-    chance = np.ones(len(asked[0]))
+@dataclass(frozen=True)
+class Limit:
+    """What one SLO's figure does: the log of its ratio to the default's, worse is above."""
+
+    surrogate: Surrogate
+    room: float
+    """How much worse than the default it may be."""
+
+    def chance(self, asked: Codes) -> Array:
+        """That it holds: normal, in the logarithm of its figure."""
+        mean, sd = self.surrogate.predict_coded((asked, np.zeros((len(asked), 0))))
+        z = (self.room - mean) / np.maximum(sd, _LEAST_SD)
+        chance: Array = 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+        return chance
+
+
+def _limits(
+    view: View, trials: Sequence[TrialResult], default: TrialResult, coding: Coding
+) -> tuple[Limit, ...]:
+    """Of every SLO that the default was measured by. Which settings matter is another question than
+    for the objective, so each has a surrogate of its own; of cards it knows nothing."""
+    found = []
+    plain = replace(coding, priors=())
     for slo in view.slos:
-        seen = [figure(trial, slo.metric) for trial in model.trials]
-        if model.past or any(one is None or one.value <= 0 for one in seen) or slo.limit <= 0:
+        base = figure(default, slo.metric)
+        if base is None or min(base.value, slo.limit) <= 0:
             continue
         sign = -1 if slo.metric.higher_is_better else 1
-        over = np.array([sign * math.log(one.value / slo.limit) for one in seen if one])
-        over = np.concatenate([np.full(model.lies, over.mean()), over])
-        mean, sd = model.surrogate.other(over, asked)
-        normal = NormalDist()
-        chance *= [normal.cdf(-m / max(s, 0.02)) for m, s in zip(mean, sd, strict=True)]
+        points = [
+            Point(
+                settings_of(trial.spec.candidate),
+                # Beyond a factor of e it is simply bad, or good: no effects are learned there.
+                max(-1.0, min(1.0, sign * math.log(seen.value / base.value))),
+                view.launch_cv,
+            )
+            for trial in trials
+            if (seen := figure(trial, slo.metric)) and seen.value > 0
+        ]
+        level = fmean(point.value for point in points)
+        points += [Point(settings_of(one), level, view.launch_cv) for one in view.pending]
+        found.append(Limit(Surrogate(plain, points), sign * math.log(slo.limit / base.value)))
+    return tuple(found)
+
+
+def chances(limits: Sequence[Limit], asked: Coded) -> Array:
+    """That every SLO holds."""
+    chance = np.ones(len(asked[0]))
+    for limit in limits:
+        chance *= limit.chance(asked[0])
     return np.maximum(chance, 1e-4)
 
 

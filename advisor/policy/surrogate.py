@@ -175,16 +175,6 @@ class Surrogate:
         spread = np.maximum(self._own(asked) - (half**2).sum(axis=0), 1e-10)
         return mean, np.sqrt(spread)
 
-    def other(self, values: Array, asked: Coded) -> tuple[Array, Array]:
-        """Another figure of the same points under the same kernel, scaled to its spread."""
-        centre, scale = float(values.mean()), max(float(values.std()), 1e-3)
-        unit = max(math.sqrt(float(np.diag(self._covariance(self.shape)).mean())), 1e-6)
-        weights = self._solve(self._root, (values - centre) / scale * unit)
-        cross = self._cross(asked)
-        half = np.linalg.solve(self._root, cross.T)
-        spread = np.maximum(self._own(asked) - (half**2).sum(axis=0), 1e-10)
-        return centre + cross @ weights * scale / unit, np.sqrt(spread) * scale / unit
-
     def _cross(self, asked: Coded) -> Array:
         alike = self._coding.correlations(asked, self._known)
         found: Array = (

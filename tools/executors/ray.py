@@ -313,13 +313,17 @@ class OnRay:
             raise _Lost("воркер Ray ничего не вернул") from error
 
     async def _cancel(self, asked: Any) -> None:
-        """Let it tear its servers down; then without asking. Wardens kill what is left."""
+        """Let it tear its servers down; where that takes too long, without asking. Wardens kill
+        what is left."""
         self._ray.cancel(asked)
-        with contextlib.suppress(TimeoutError, _Lost, AdvisorError, self._ray.exceptions.RayError):
+        try:
             async with asyncio.timeout(_CANCEL_S):
                 while True:
                     await self._next(asked)
-        self._ray.cancel(asked, force=True)
+        except (_Lost, AdvisorError, self._ray.exceptions.RayError):
+            return  # it has ended, or will: Ray may say so before its worker is done
+        except TimeoutError:
+            self._ray.cancel(asked, force=True)
 
     def _nodes(self) -> list[dict[str, float]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
