@@ -38,7 +38,7 @@ def world(home: Home, tmp_path: Path) -> World:
 def spec(tiny_model: Path) -> Spec:
     asked = task(tiny_model)
 
-    def make(ordinal: int = 0, *, deadline_s: float = 30, **flags: FlagValue) -> TrialSpec:
+    def make(ordinal: int = 0, *, deadline_s: float = 120, **flags: FlagValue) -> TrialSpec:
         named = {name.replace("_", "-"): value for name, value in flags.items()}
         return TrialSpec(
             session="test",
@@ -57,10 +57,10 @@ def spec(tiny_model: Path) -> Spec:
 @pytest.mark.parametrize(
     ("flags", "deadline_s", "cause"),
     [
-        ({"oom_at_start": True}, 30, Cause.OUT_OF_MEMORY),
+        ({"oom_at_start": True}, 120, Cause.OUT_OF_MEMORY),
         ({"hang_at_start": True}, 3, Cause.TIMEOUT),
-        ({"crash_after_s": 0.3}, 30, Cause.CRASH),
-        ({"no_such_flag": 1}, 30, Cause.BAD_FLAG),
+        ({"crash_after_s": 0.3}, 120, Cause.CRASH),
+        ({"no_such_flag": 1}, 120, Cause.BAD_FLAG),
     ],
 )
 async def test_what_goes_wrong_is_a_cause_and_nothing_is_left_running(

@@ -184,7 +184,7 @@ async def test_a_trial_measures_it_in_its_own_protocol(
         model=asked.model,
         workload=asked.workload,
         load=LoadPlan(warmup_s=0.1, round_s=0.6, rounds=1),
-        deadline_s=30,
+        deadline_s=120,
     )
     world = World(home=home, hardware=HARDWARE, logs=tmp_path / "logs", progress=lambda _: None)
     result = (await run_trial(spec, world)).result

@@ -59,7 +59,7 @@ def spec(model: Path, ordinal: int = 0, engine: str = "sim", **flags: FlagValue)
         model=asked.model,
         workload=asked.workload,
         load=LoadPlan(warmup_s=0.1, round_s=0.6, rounds=1),
-        deadline_s=60,
+        deadline_s=120,
     )
 
 

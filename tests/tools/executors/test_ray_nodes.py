@@ -133,9 +133,9 @@ async def test_who_gives_up_waiting_holds_nobody_up() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        async with asyncio.timeout(1), shared.beside():
+        async with asyncio.timeout(20), shared.beside():
             pass
-    async with asyncio.timeout(1), shared.alone():
+    async with asyncio.timeout(20), shared.alone():
         pass
 
 
