@@ -34,11 +34,6 @@ class Plan:
     left_s: float
     """Of the budget, for all pairs but the first."""
 
-    @property
-    def again_s(self) -> float:
-        """What is set aside for them."""
-        return self.left_s if self.pairs > 1 else 0.0
-
 
 def plan_of(ctx: Context, state: State) -> Plan:
     """As many pairs as what is left of the budget has room for, three at most."""
@@ -68,7 +63,8 @@ def _within(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate
     if not (default.measurement and winner.measurement) or default.trial_id == winner.trial_id:
         return None
     if winner.pair is not None:
-        return turns.within(ctx, default, winner)
+        judged = turns.conclusion(ctx, default, winner, launches_alike=True)
+        return judged.speedup if judged else None
     metric = ctx.metric
     rounds = zip(default.measurement.rounds, winner.measurement.rounds, strict=False)
     both = [

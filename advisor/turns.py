@@ -10,7 +10,7 @@ from advisor.state import State
 from knowledge.measure.requests import fitting_round_s
 from knowledge.quantities import format_number
 from knowledge.statistics import Answer, Judgement, Sequential, detectable_speedup
-from knowledge.types import Estimate, LoadPlan, Metric, TrialResult
+from knowledge.types import LoadPlan, Metric, TrialResult
 from tools.trial import Until
 
 Rounds = Sequence[dict[Metric, float]]
@@ -22,12 +22,13 @@ _SAID = {
 }
 
 
-def load_of(ctx: Context, state: State, again_s: float = 0.0) -> LoadPlan:
-    """The production load with all the rounds that the budget has room for, once `again_s` of it
-    are set aside for further launches."""
+def load_of(ctx: Context, state: State, *, stretched: bool) -> LoadPlan:
+    """The production load; `stretched`: with all the rounds that the budget has room for."""
     plan, drain_s = production_of(ctx)
+    if not stretched:
+        return plan
     pair_s = 2 * fitting_round_s(plan.round_s, drain_s) + drain_s + ctx.pace.drain_s
-    more = int(max(0.0, remaining_s(state, ctx) - again_s) / pair_s)
+    more = max(0, int(remaining_s(state, ctx) / pair_s))
     return plan.replace(rounds=max(plan.rounds, min(ctx.pace.most_rounds, plan.rounds + more)))
 
 
@@ -63,11 +64,6 @@ def until_clear(ctx: Context, rounds: int) -> Until:
     return _UntilClear(sequential(ctx, rounds), ctx.metric, rounds)
 
 
-def judge(ctx: Context, rounds: int, default: Rounds, winner: Rounds) -> Judgement | None:
-    """The answer by the pairs of rounds so far; None as long as they are too few."""
-    return _judge(sequential(ctx, rounds), ctx.metric, default, winner)
-
-
 def _judge(plan: Sequential, metric: Metric, default: Rounds, winner: Rounds) -> Judgement | None:
     pairs = [
         (ours[metric], theirs[metric])
@@ -77,21 +73,17 @@ def _judge(plan: Sequential, metric: Metric, default: Rounds, winner: Rounds) ->
     return plan.judge([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
 
 
-def conclusion(ctx: Context, default: TrialResult, winner: TrialResult) -> Judgement | None:
-    """The same of finished trials: what the last look said."""
+def conclusion(
+    ctx: Context, default: TrialResult, winner: TrialResult, *, launches_alike: bool = False
+) -> Judgement | None:
+    """The same of finished trials: what the last look said. `launches_alike`: by the pairs of
+    rounds alone, without the spread between launches."""
     if winner.pair is None or not (default.measurement and winner.measurement):
         return None
-    rounds = winner.spec.load.rounds
-    return judge(ctx, rounds, default.measurement.rounds, winner.measurement.rounds)
-
-
-def within(ctx: Context, default: TrialResult, winner: TrialResult) -> Estimate | None:
-    """The speed-up by the pairs of rounds alone, as if launches of one configuration were alike."""
-    if winner.pair is None or not (default.measurement and winner.measurement):
-        return None
-    plan = replace(sequential(ctx, winner.spec.load.rounds), launch_cv=0.0)
-    judged = _judge(plan, ctx.metric, default.measurement.rounds, winner.measurement.rounds)
-    return judged.speedup if judged else None
+    plan = sequential(ctx, winner.spec.load.rounds)
+    if launches_alike:
+        plan = replace(plan, launch_cv=0.0)
+    return _judge(plan, ctx.metric, default.measurement.rounds, winner.measurement.rounds)
 
 
 def stopping(ctx: Context, default: TrialResult, winner: TrialResult) -> str:

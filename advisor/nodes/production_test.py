@@ -1,6 +1,5 @@
 """The winner launched again from cold beside the default, and measured in turns with it."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,6 +17,7 @@ from knowledge.types import (
     Decision,
     Estimate,
     Hypothesis,
+    LoadPlan,
     ProductionTest,
     TrialResult,
     TrialSpec,
@@ -84,7 +84,7 @@ async def _measure(ctx: Context, state: State, candidate: Candidate, plan: Plan)
     ordinal, default = state["ordinal"], ctx.task.default
     only_one = candidate == default
     together = in_turns(ctx) and not only_one
-    load = turns.load_of(ctx, state, plan.again_s) if together else ctx.pace.production
+    load = _load(ctx, state, together, stretched=plan.pairs == 1)
     search = ctx.pace.load_search if ctx.task.slos else None
     ours = ctx.spec(
         ordinal,
@@ -106,7 +106,7 @@ async def _measure(ctx: Context, state: State, candidate: Candidate, plan: Plan)
 async def _measure_again(ctx: Context, state: State, candidate: Candidate, number: int) -> Pair:
     """The same once more, for the speed alone; who is launched first changes from pair to pair."""
     ordinal, together = state["ordinal"] + 2 * number, in_turns(ctx)
-    load = turns.load_of(ctx, state, math.inf) if together else ctx.pace.production
+    load = _load(ctx, state, together)
     ours, theirs = (
         ctx.spec(ordinal + k, "production", one, load=load, quality=False)
         for k, one in enumerate((ctx.task.default, candidate))
@@ -114,6 +114,11 @@ async def _measure_again(ctx: Context, state: State, candidate: Candidate, numbe
     if together:
         return await _side_by_side(ctx, ours, theirs)
     return await _in_order(ctx, ours, theirs, winner_first=number % 2 == 1)
+
+
+def _load(ctx: Context, state: State, together: bool, *, stretched: bool = False) -> LoadPlan:
+    """What is left of the budget goes into rounds only where it can't go into launches."""
+    return turns.load_of(ctx, state, stretched=stretched) if together else ctx.pace.production
 
 
 async def _side_by_side(ctx: Context, ours: TrialSpec, theirs: TrialSpec) -> Pair:

@@ -38,16 +38,6 @@ async def executor(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
     await connected.close()
 
 
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def world(home: Home, tmp_path: Path, lines: list[str]) -> World:
-    return World(home=home, hardware=HARDWARE, logs=tmp_path / "logs", progress=lines.append)
-
-
 def spec(model: Path, ordinal: int = 0, engine: str = "sim", **flags: FlagValue) -> TrialSpec:
     asked = task(model)
     named = {name.replace("_", "-"): value for name, value in flags.items()}

@@ -15,7 +15,6 @@ from tests.tools.executors.test_executors import spec
 from tools import executors
 from tools.executors._ray_head import require_reachable
 from tools.executors.base import Job
-from tools.home import Home
 from tools.preparing import World
 
 GPUS = HARDWARE.replace(
@@ -30,16 +29,6 @@ async def executor(ray: Any) -> AsyncIterator[Any]:
     connected = executors.connect("ray")
     yield connected
     await connected.close()
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def world(home: Home, tmp_path: Path, lines: list[str]) -> World:
-    return World(home=home, hardware=HARDWARE, logs=tmp_path / "logs", progress=lines.append)
 
 
 async def test_a_lost_worker_costs_a_repeat_and_is_told(

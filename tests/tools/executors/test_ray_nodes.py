@@ -19,7 +19,6 @@ from tools import executors
 from tools.executors import _on_ray
 from tools.executors.base import Job
 from tools.executors.ray import Shared
-from tools.home import Home
 from tools.preparing import World
 from tools.process import clean_env, leftovers
 
@@ -45,16 +44,6 @@ def two_nodes() -> Iterator[Any]:
         ray.shutdown()
         cluster.shutdown()
     del os.environ[NICENESS]
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def world(home: Home, tmp_path: Path, lines: list[str]) -> World:
-    return World(home=home, hardware=HARDWARE, logs=tmp_path / "logs", progress=lines.append)
 
 
 def over(model: Path, gpus: int) -> Job:
