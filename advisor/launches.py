@@ -15,7 +15,7 @@ from knowledge.quantities import format_number
 from knowledge.statistics import Answer, Judgement, Launches, detectable_speedup, speedup
 from knowledge.types import Estimate, TrialResult
 
-_MOST_PAIRS = 3
+MOST_PAIRS = 3
 _SAID = {
     Answer.GAIN: "выигрыш ясен",
     Answer.NO_GAIN: "выигрыша нет",
@@ -38,7 +38,7 @@ class Plan:
 def plan_of(ctx: Context, state: State) -> Plan:
     """As many pairs as what is left of the budget has room for, three at most."""
     left_s = max(0.0, remaining_s(state, ctx))
-    pairs = 1 + min(_MOST_PAIRS - 1, int(left_s / launches_s(ctx)))
+    pairs = 1 + min(MOST_PAIRS - 1, int(left_s / launches_s(ctx)))
     return Plan(pairs, left_s)
 
 

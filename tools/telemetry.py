@@ -25,7 +25,7 @@ _LOOK_FOR_CHILDREN_EVERY = 4
 _Number = TypeVar("_Number", int, float)
 
 
-_ONE_NODE = "сервер берёт GPU у кластера Ray, а отсюда видны только его собственный узел"
+_ONE_NODE = "сервер берёт GPU у кластера Ray, а отсюда виден только его собственный узел"
 
 
 def of_one_node(seen: Telemetry) -> Telemetry:

@@ -9,16 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.context import slos_met
+from advisor.launches import MOST_PAIRS
 from advisor.policy.handin import Measured, choice, most_rounds, pair_to_repeat
 from advisor.policy.loop import AskTell
 from bench.search.surface import Surface
 from knowledge.statistics import Answer, Launches, ratio_of_estimates
 from knowledge.types import Candidate, Estimate, TrialResult
-
-PAIRS = 3
-"""Of launches from cold, at most: a session with as much of its budget left."""
-_WINDOWS = 6
-"""That a cold test measures of each launch."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,8 @@ def run_off(
 def handed_in(
     surface: Surface, loop: AskTell, rng: random.Random, launched: set[object]
 ) -> Candidate:
-    """The winner where it is proven from cold beside the default; else the default."""
+    """The winner where it is proven from cold beside the default, with time for all pairs of
+    launches; else the default."""
     task, hypotheses = surface.task, len(loop.trials) - 1
     assert loop.reference
     winner = loop.reference.spec.candidate
@@ -69,12 +66,13 @@ def handed_in(
         winner = run_off(surface, sound, hypotheses, rng, launched).winner
     if winner == task.default:
         return winner
-    plan = Launches(PAIRS, loop.pace.launch_cv, loop.pace.least_gain)
+    plan = Launches(MOST_PAIRS, loop.pace.launch_cv, loop.pace.least_gain)
     gains: list[Estimate] = []
-    for number in range(PAIRS):
+    for number in range(MOST_PAIRS):
         moment = hypotheses + most_rounds(hypotheses) + 1 + number
         theirs, ours = (
-            surface.measure(one, moment, rng, launched, _WINDOWS) for one in (task.default, winner)
+            surface.measure(one, moment, rng, launched, loop.pace.production.rounds)
+            for one in (task.default, winner)
         )
         if not ours.measurement or not theirs.measurement:
             return task.default

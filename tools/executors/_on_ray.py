@@ -50,14 +50,13 @@ def work(
 def _joining() -> Iterator[None]:
     """Servers started here join the cluster as drivers of their own: they must know where it is and
     which node this is, and see the cards of the node, none of which is lent to this task."""
-    kept = dict(os.environ)
-    ray, token = import_module("ray"), _token_file(os.environ.get("RAY_AUTH_TOKEN"))
-    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
-    os.environ["VLLM_HOST_IP"] = import_module("ray.util").get_node_ip_address()
-    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    if token:
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    kept, token = dict(os.environ), _token_file(os.environ.get("RAY_AUTH_TOKEN"))
     try:
+        os.environ["RAY_ADDRESS"] = import_module("ray").get_runtime_context().gcs_address
+        os.environ["VLLM_HOST_IP"] = import_module("ray.util").get_node_ip_address()
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        if token:
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
         yield
     finally:
         if token:
